@@ -1,0 +1,11 @@
+//! What DNS says: names, RRsets, zones, messages and transactions. Pure: no I/O, no clock, no log.
+
+pub mod name;
+pub mod rrset;
+pub mod server;
+pub mod zone;
+
+pub use name::{Name, NameError};
+pub use rrset::{Rdata, RecordType, Rrset, Ttl};
+pub use server::{ServerAddress, ServerProfile, ServerSource};
+pub use zone::{ZoneContents, ZoneName, ZoneSet};

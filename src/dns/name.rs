@@ -1,0 +1,289 @@
+//! Domain names in canonical form: lower case, uncompressed wire octets.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// A label is at most 63 octets (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+/// A name is at most 255 octets on the wire, its root label included (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 255;
+
+/// An absolute domain name. ASCII letters are lower case; other octets are kept as they are.
+///
+/// Ordering is the canonical one of RFC 4034 §6.1: a name sorts directly before all below it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Box<[u8]>);
+
+/// Why a text or a list of labels is not a domain name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NameError {
+    /// Two dots in a row, or a dot in front.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// RFC 1035 §2.3.4.
+    #[error("a label has {0} octets, more than 63")]
+    LabelTooLong(usize),
+    /// RFC 1035 §2.3.4.
+    #[error("the name has {0} octets, more than 255")]
+    NameTooLong(usize),
+    /// A backslash that starts neither `\DDD` nor `\X`.
+    #[error("a backslash escape is incomplete or above \\255")]
+    BadEscape,
+    /// Not wire form: a pointer, an overrun or no root label.
+    #[error("the octets are not an uncompressed domain name")]
+    BadWire,
+}
+
+impl Name {
+    /// The root, `.`.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(Box::from([0]))
+    }
+
+    /// Builds a name from its labels, leftmost first, without the root label.
+    ///
+    /// # Errors
+    /// When a label is empty or too long, or the whole is.
+    pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(32);
+        for label in labels {
+            if label.is_empty() {
+                return Err(NameError::EmptyLabel);
+            }
+            let length = u8::try_from(label.len()).ok().filter(|&n| usize::from(n) <= MAX_LABEL);
+            wire.push(length.ok_or(NameError::LabelTooLong(label.len()))?);
+            wire.extend(label.iter().map(u8::to_ascii_lowercase));
+        }
+        wire.push(0);
+        if wire.len() > MAX_NAME {
+            return Err(NameError::NameTooLong(wire.len()));
+        }
+        Ok(Self(wire.into_boxed_slice()))
+    }
+
+    /// Takes uncompressed wire octets that end with the root label.
+    ///
+    /// # Errors
+    /// When the octets are anything else.
+    pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
+        let mut labels = Vec::new();
+        let mut rest = wire;
+        loop {
+            let (&length, tail) = rest.split_first().ok_or(NameError::BadWire)?;
+            if length == 0 {
+                return if tail.is_empty() { Self::from_labels(labels) } else { Err(NameError::BadWire) };
+            }
+            let (label, tail) = tail.split_at_checked(usize::from(length)).ok_or(NameError::BadWire)?;
+            labels.push(label);
+            rest = tail;
+        }
+    }
+
+    /// Wire octets, root label included.
+    #[must_use]
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Labels from the leftmost to the one below the root.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        Labels(&self.0)
+    }
+
+    /// Number of labels, the root not counted.
+    #[must_use]
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// Whether this is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// The name without its leftmost label; none for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let skip = 1 + usize::from(*self.0.first()?);
+        self.0.get(skip..).filter(|rest| !rest.is_empty()).map(|rest| Self(Box::from(rest)))
+    }
+
+    /// Whether this name is `ancestor` or lies below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
+        let Some(skip) = self.label_count().checked_sub(ancestor.label_count()) else {
+            return false;
+        };
+        self.labels().skip(skip).eq(ancestor.labels())
+    }
+
+    /// Whether this name lies below `ancestor`.
+    #[must_use]
+    pub fn is_below(&self, ancestor: &Self) -> bool {
+        self != ancestor && self.is_at_or_below(ancestor)
+    }
+
+    /// Whether the leftmost label is a lone `*` (RFC 4592 §2.1.1).
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.labels().next() == Some(b"*")
+    }
+
+    /// Presentation form without the final dot, as ExternalDNS writes names; the root stays `.`.
+    #[must_use]
+    pub fn to_undotted(&self) -> String {
+        let mut text = self.to_string();
+        if text.len() > 1 {
+            text.pop();
+        }
+        text
+    }
+}
+
+/// Iterator over the labels of a [`Name`].
+#[derive(Debug, Clone)]
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&length, rest) = self.0.split_first()?;
+        if length == 0 {
+            return None;
+        }
+        let (label, rest) = rest.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        Some(label)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    /// Reads presentation form with the escapes of RFC 1035 §5.1; always absolute, the final dot is optional.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let mut labels = Vec::new();
+        let mut label = Vec::new();
+        let mut octets = text.bytes();
+        while let Some(octet) = octets.next() {
+            match octet {
+                b'.' => labels.push(std::mem::take(&mut label)),
+                b'\\' => label.push(unescape(&mut octets)?),
+                _ => label.push(octet),
+            }
+        }
+        if !label.is_empty() || labels.is_empty() {
+            labels.push(label);
+        }
+        Self::from_labels(labels.iter().map(Vec::as_slice))
+    }
+}
+
+/// Reads what follows a backslash: three decimal digits, or the octet itself.
+fn unescape(octets: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
+    let first = octets.next().ok_or(NameError::BadEscape)?;
+    if !first.is_ascii_digit() {
+        return Ok(first);
+    }
+    let mut value = u16::from(first - b'0');
+    for _ in 0..2 {
+        let digit = octets.next().filter(u8::is_ascii_digit).ok_or(NameError::BadEscape)?;
+        value = value * 10 + u16::from(digit - b'0');
+    }
+    u8::try_from(value).map_err(|_| NameError::BadEscape)
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.write_str(".");
+        }
+        for label in self.labels() {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(f, "\\{}", char::from(octet))?,
+                    0x21..=0x7e => write!(f, "{}", char::from(octet))?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let mine: Vec<_> = self.labels().collect();
+        let theirs: Vec<_> = other.labels().collect();
+        mine.iter().rev().cmp(theirs.iter().rev())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_are_lower_case_and_absolute() {
+        assert_eq!(name("WWW.Example.Test").to_string(), "www.example.test.");
+        assert_eq!(name("www.example.test."), name("www.example.test"));
+    }
+
+    #[test]
+    fn escapes_are_decimal_and_survive_a_round_trip() {
+        let odd = name(r"0/25.sp\032ace.do\.t.\065.test");
+        assert_eq!(odd.to_string(), r"0/25.sp\032ace.do\.t.a.test.");
+        assert_eq!(name(&odd.to_string()), odd);
+        assert_eq!(r"a\25".parse::<Name>(), Err(NameError::BadEscape));
+        assert_eq!(r"a\256".parse::<Name>(), Err(NameError::BadEscape));
+    }
+
+    #[test]
+    fn empty_and_long_labels_are_refused() {
+        assert_eq!("a..b".parse::<Name>(), Err(NameError::EmptyLabel));
+        assert_eq!("".parse::<Name>(), Err(NameError::EmptyLabel));
+        assert_eq!("x".repeat(64).parse::<Name>(), Err(NameError::LabelTooLong(64)));
+        assert!(matches!(vec!["x".repeat(60); 5].join(".").parse::<Name>(), Err(NameError::NameTooLong(_))));
+    }
+
+    #[test]
+    fn a_suffix_without_a_label_boundary_is_no_ancestor() {
+        assert!(name("a.example.test").is_below(&name("example.test")));
+        assert!(!name("notexample.test").is_at_or_below(&name("example.test")));
+        assert!(name("a.test").is_at_or_below(&Name::root()));
+    }
+
+    #[test]
+    fn a_name_sorts_directly_before_all_below_it() {
+        let mut names = [name("b.test"), name("z.a.test"), name("a.test"), name("test")];
+        names.sort();
+        assert_eq!(names, [name("test"), name("a.test"), name("z.a.test"), name("b.test")]);
+    }
+}

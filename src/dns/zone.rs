@@ -1,0 +1,242 @@
+//! Zones: their names, the set that is configured, and what one holds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Name, NameError, Rdata, RecordType, Rrset, Ttl};
+
+/// The name of a zone that this sidecar is configured to change.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ZoneName(Name);
+
+impl ZoneName {
+    /// The apex as a plain name.
+    #[must_use]
+    pub fn as_name(&self) -> &Name {
+        &self.0
+    }
+}
+
+impl From<Name> for ZoneName {
+    fn from(name: Name) -> Self {
+        Self(name)
+    }
+}
+
+impl FromStr for ZoneName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self)
+    }
+}
+
+/// Without the final dot, as users write zones.
+impl fmt::Display for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_undotted())
+    }
+}
+
+impl fmt::Debug for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ZoneName({self})")
+    }
+}
+
+/// The configured zones, at least one, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneSet(Vec<ZoneName>);
+
+impl ZoneSet {
+    /// The set of these zones; none when there are none.
+    #[must_use]
+    pub fn new(mut zones: Vec<ZoneName>) -> Option<Self> {
+        zones.sort_unstable();
+        zones.dedup();
+        (!zones.is_empty()).then_some(Self(zones))
+    }
+
+    /// The zone that `name` belongs to: the longest match on label boundaries.
+    #[must_use]
+    pub fn find(&self, name: &Name) -> Option<&ZoneName> {
+        self.0.iter().filter(|zone| name.is_at_or_below(&zone.0)).max_by_key(|zone| zone.0.label_count())
+    }
+
+    /// The zones in canonical order.
+    pub fn iter(&self) -> std::slice::Iter<'_, ZoneName> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ZoneSet {
+    type Item = &'a ZoneName;
+    type IntoIter = std::slice::Iter<'a, ZoneName>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// One version of a zone: every RRset under its name and type, as raw wire RDATA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneContents {
+    zone: ZoneName,
+    serial: u32,
+    nodes: BTreeMap<Name, Vec<Held>>,
+}
+
+/// An RRset without its name, which its node carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    rtype: RecordType,
+    ttl: Ttl,
+    rdata: Vec<Rdata>,
+}
+
+/// A view of one RRset of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RrsetRef<'a> {
+    /// Owner name.
+    pub name: &'a Name,
+    /// Record type.
+    pub rtype: RecordType,
+    /// The lowest TTL of its records.
+    pub ttl: Ttl,
+    /// RDATA in sorted order, at least one.
+    pub rdata: &'a [Rdata],
+}
+
+impl RrsetRef<'_> {
+    /// The same as an owned value.
+    #[must_use]
+    pub fn to_rrset(&self) -> Option<Rrset> {
+        Rrset::new(self.name.clone(), self.rtype, self.ttl, self.rdata.to_vec())
+    }
+}
+
+impl ZoneContents {
+    /// An empty version, to be filled record by record.
+    #[must_use]
+    pub fn new(zone: ZoneName, serial: u32) -> Self {
+        Self { zone, serial, nodes: BTreeMap::new() }
+    }
+
+    /// The zone this is a version of.
+    #[must_use]
+    pub fn zone(&self) -> &ZoneName {
+        &self.zone
+    }
+
+    /// SOA serial of this version.
+    #[must_use]
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Sets the serial, when a difference was applied.
+    pub fn set_serial(&mut self, serial: u32) {
+        self.serial = serial;
+    }
+
+    /// Adds one record; of differing TTLs in an RRset the lowest stays.
+    pub fn add(&mut self, name: &Name, rtype: RecordType, ttl: Ttl, rdata: Rdata) {
+        let node = match self.nodes.get_mut(name) {
+            Some(node) => node,
+            None => self.nodes.entry(name.clone()).or_default(),
+        };
+        let Some(held) = node.iter_mut().find(|held| held.rtype == rtype) else {
+            node.push(Held { rtype, ttl, rdata: vec![rdata] });
+            return;
+        };
+        held.ttl = held.ttl.min(ttl);
+        if let Err(position) = held.rdata.binary_search(&rdata) {
+            held.rdata.insert(position, rdata);
+        }
+    }
+
+    /// Puts an RRset in the place of what the zone held under its name and type.
+    pub fn replace(&mut self, rrset: &Rrset) {
+        self.remove_rrset(rrset.name(), rrset.rtype());
+        for rdata in rrset.rdata() {
+            self.add(rrset.name(), rrset.rtype(), rrset.ttl(), rdata.clone());
+        }
+    }
+
+    /// Removes one record by its exact RDATA.
+    pub fn remove(&mut self, name: &Name, rtype: RecordType, rdata: &Rdata) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        for held in node.iter_mut().filter(|held| held.rtype == rtype) {
+            held.rdata.retain(|kept| kept != rdata);
+        }
+        node.retain(|held| !held.rdata.is_empty());
+        if node.is_empty() {
+            self.nodes.remove(name);
+        }
+    }
+
+    /// Removes an RRset.
+    pub fn remove_rrset(&mut self, name: &Name, rtype: RecordType) {
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        node.retain(|held| held.rtype != rtype);
+        if node.is_empty() {
+            self.nodes.remove(name);
+        }
+    }
+
+    /// The RRset of this name and type.
+    #[must_use]
+    pub fn rrset(&self, name: &Name, rtype: RecordType) -> Option<RrsetRef<'_>> {
+        self.at(name).find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// All RRsets at a name.
+    pub fn at<'a>(&'a self, name: &Name) -> impl Iterator<Item = RrsetRef<'a>> {
+        self.nodes.get_key_value(name).into_iter().flat_map(|(name, node)| views(name, node))
+    }
+
+    /// All RRsets at and below a name, in canonical order.
+    pub fn at_or_below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = RrsetRef<'a>> {
+        self.nodes
+            .range(name..)
+            .take_while(move |(below, _)| below.is_at_or_below(name))
+            .flat_map(|(name, node)| views(name, node))
+    }
+
+    /// All RRsets of the zone, in canonical order of names.
+    pub fn iter(&self) -> impl Iterator<Item = RrsetRef<'_>> {
+        self.nodes.iter().flat_map(|(name, node)| views(name, node))
+    }
+
+    /// The delegation that hides `name`: the highest NS RRset between the apex (not counted) and it.
+    #[must_use]
+    pub fn delegation_of(&self, name: &Name) -> Option<RrsetRef<'_>> {
+        let mut found = None;
+        let mut cut = Some(name.clone());
+        while let Some(candidate) = cut.filter(|candidate| candidate.is_below(self.zone.as_name())) {
+            found = self.rrset(&candidate, RecordType::NS).or(found);
+            cut = candidate.parent();
+        }
+        found
+    }
+
+    /// The wildcard whose answer a plain query for an absent `name` may get (RFC 4592 §3.3.1).
+    #[must_use]
+    pub fn wildcard_above(&self, name: &Name) -> Option<&Name> {
+        let mut encloser = name.parent();
+        while let Some(candidate) = encloser.filter(|candidate| candidate.is_at_or_below(self.zone.as_name())) {
+            let labels = std::iter::once(&b"*"[..]).chain(candidate.labels());
+            if let Some((wildcard, _)) = Name::from_labels(labels).ok().and_then(|star| self.nodes.get_key_value(&star))
+            {
+                return Some(wildcard);
+            }
+            encloser = candidate.parent();
+        }
+        None
+    }
+}
+
+fn views<'a>(name: &'a Name, node: &'a [Held]) -> impl Iterator<Item = RrsetRef<'a>> {
+    node.iter().map(move |held| RrsetRef { name, rtype: held.rtype, ttl: held.ttl, rdata: &held.rdata })
+}

@@ -1,0 +1,58 @@
+//! Kerberos through GSS-API, behind two traits so that tests can stand in for it. Calls block; the caller keeps them off the runtime.
+
+use std::time::Duration;
+
+use crate::kerberos::TargetName;
+
+mod error;
+pub use error::GssError;
+
+/// A source of security contexts for one client principal.
+///
+/// [`acquire`](Self::acquire) and the first [`step`](SecurityContext::step) of a context may wait for a KDC, up to half a minute.
+pub trait GssBackend: Send + Sync + 'static {
+    /// Makes sure that a credential is held, asking the KDC unless a fresh one is there, and tells how long it lives.
+    ///
+    /// # Errors
+    /// When no credential can be had.
+    fn acquire(&self) -> Result<Duration, GssError>;
+
+    /// Forgets the held credential, so that the next [`acquire`](Self::acquire) reads keytab, password or cache again.
+    fn forget(&self);
+
+    /// Starts a context with the held credential: MUTUAL, INTEG and REPLAY, never SEQUENCE.
+    ///
+    /// # Errors
+    /// When no credential is held and none can be had.
+    fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError>;
+}
+
+/// One security context, on the initiator's side.
+pub trait SecurityContext: Send + 'static {
+    /// Takes the acceptor's token (none at first) and gives the next one to send, if any.
+    ///
+    /// # Errors
+    /// When the token is refused or no service ticket can be had.
+    fn step(&mut self, token: Option<&[u8]>) -> Result<Option<Vec<u8>>, GssError>;
+
+    /// Whether both sides have authenticated each other.
+    fn is_complete(&self) -> bool;
+
+    /// Signs a message (RFC 2743 §2.3.1).
+    ///
+    /// # Errors
+    /// When the context is not complete or has expired.
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, GssError>;
+
+    /// Verifies a message (RFC 2743 §2.3.2); duplicate and old tokens are errors.
+    ///
+    /// # Errors
+    /// When the signature is not the acceptor's for this message.
+    fn verify_mic(&mut self, message: &[u8], mic: &[u8]) -> Result<(), GssError>;
+
+    /// How long the context still lives.
+    ///
+    /// # Errors
+    /// When it has expired.
+    fn lifetime(&self) -> Result<Duration, GssError>;
+}

@@ -1,0 +1,8 @@
+//! A webhook provider for ExternalDNS: DNS records kept by RFC 2136 updates signed with GSS-TSIG.
+
+pub mod api;
+pub mod config;
+pub mod dns;
+pub mod gss;
+pub mod kerberos;
+pub mod provider;

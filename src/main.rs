@@ -1,0 +1,3 @@
+//! The sidecar's entry point.
+
+fn main() {}

@@ -1,0 +1,288 @@
+//! The failure table: every cause with its label, sentence and remedy. One type for log, metrics, `/readyz`, `/status` and `check`.
+
+use std::fmt;
+
+/// Why something failed. The label is stable: metrics and dashboards rely on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cause {
+    /// The KDC or library does not know the realm.
+    RealmWrong,
+    /// The KDC does not know the client principal.
+    PrincipalUnknown,
+    /// The KDC does not know the server's `DNS/host` principal.
+    SpnUnknown,
+    /// Wrong password, or a keytab older than the last password change.
+    PreauthenticationFailed,
+    /// Account locked, disabled or expired.
+    AccountRevoked,
+    /// The password has expired.
+    PasswordExpired,
+    /// No KDC answers.
+    NoKdc,
+    /// Clocks differ by more than Kerberos or TSIG allows.
+    ClockSkew,
+    /// The keytab, password file or cache cannot be read.
+    CredentialUnreadable,
+    /// The keytab has no key for the principal.
+    KeytabLacksPrincipal,
+    /// No name server answers.
+    ServerUnreachable,
+    /// The server refuses to negotiate a security context.
+    TkeyRefused,
+    /// The server no longer knows the security context.
+    ContextLost,
+    /// The TSIG key or its secret is not the server's.
+    TsigRejected,
+    /// The server is not authoritative for the zone.
+    NotAuthoritative,
+    /// The server's policy does not allow the change.
+    RefusedByPolicy,
+    /// DNS holds something else than what the change starts from.
+    PrerequisiteFailed,
+    /// The server cannot hold this record type.
+    RecordTypeNotSupported,
+    /// The server failed without saying why.
+    ServerFailed,
+    /// The server does not allow the zone transfer.
+    TransferRefused,
+    /// A zone transfer that ended early, or was empty.
+    TransferIncomplete,
+    /// A reply whose signature does not verify.
+    UnverifiedReply,
+    /// The request's deadline passed.
+    Deadline,
+    /// The name lies outside every configured zone.
+    OutsideZones,
+    /// The name lies below a delegation to elsewhere.
+    Delegated,
+    /// The name belongs to the zone's own infrastructure.
+    Protected,
+    /// The change carries no ownership label.
+    Unowned,
+    /// The record exists and nothing says that this owner owns it.
+    ExistsUnowned,
+    /// The registry TXT names another owner.
+    OtherOwner,
+    /// Two changes of one record contradict each other.
+    Contradiction,
+    /// More deletions in one apply than allowed.
+    TooManyDeletes,
+    /// Too large for one message.
+    TooLarge,
+    /// The value cannot be written as this type.
+    Malformed,
+    /// A bug on our side.
+    Internal,
+}
+
+/// A cause with what is known about this instance of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// What exactly: names the zone, server, file or record, and the peer's own words.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure of this cause.
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.cause.sentence(), self.detail, self.cause.remedy())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Cause {
+    /// Stable label, for metrics and JSON.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What happened, in plain words.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What to do about it, naming the setting.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        self.row().2
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one table, read as one page")]
+    const fn row(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::RealmWrong => (
+                "realm_wrong",
+                "the Kerberos realm is not known",
+                "check RFC2136_KERBEROS_REALM (upper case, no trailing dot) and RFC2136_KERBEROS_KDC",
+            ),
+            Self::PrincipalUnknown => (
+                "principal_unknown",
+                "the KDC does not know the client principal",
+                "check RFC2136_KERBEROS_USERNAME and that the account exists in the realm",
+            ),
+            Self::SpnUnknown => (
+                "spn_unknown",
+                "the KDC does not know the name server's service principal",
+                "RFC2136_HOST must be the server's own FQDN (fqdn@address dials another address); the account DNS/fqdn must exist",
+            ),
+            Self::PreauthenticationFailed => (
+                "preauthentication_failed",
+                "the password is wrong, or the keytab is older than the last password change",
+                "correct the password, or export the keytab anew; it is read again when the file changes",
+            ),
+            Self::AccountRevoked => (
+                "account_revoked",
+                "the account is locked, disabled or expired",
+                "unlock or enable the account of RFC2136_KERBEROS_USERNAME",
+            ),
+            Self::PasswordExpired => (
+                "password_expired",
+                "the account's password has expired",
+                "set a new password, and let the service account's password not expire",
+            ),
+            Self::NoKdc => {
+                ("no_kdc", "no KDC answers", "check RFC2136_KERBEROS_KDC, port 88 (TCP and UDP) and network policies")
+            }
+            Self::ClockSkew => (
+                "clock_skew",
+                "the clocks of this node and of the server or KDC differ too much",
+                "synchronise the clocks (NTP); Kerberos and TSIG allow five minutes",
+            ),
+            Self::CredentialUnreadable => (
+                "credential_unreadable",
+                "the keytab, password file or credential cache cannot be read",
+                "check RFC2136_KERBEROS_KEYTAB, _PASSWORD_FILE or _CCACHE, the mount, and permissions for uid 65532",
+            ),
+            Self::KeytabLacksPrincipal => (
+                "keytab_lacks_principal",
+                "the keytab holds no key for the client principal",
+                "export the keytab for RFC2136_KERBEROS_USERNAME, or set the user name to a principal in it",
+            ),
+            Self::ServerUnreachable => (
+                "server_unreachable",
+                "the name server does not answer",
+                "check RFC2136_HOST, RFC2136_PORT, TCP port 53 and network policies",
+            ),
+            Self::TkeyRefused => (
+                "tkey_refused",
+                "the name server refused the security context",
+                "check the server's own keytab (tkey-gssapi-keytab holds DNS/fqdn, current kvno) and its clock",
+            ),
+            Self::ContextLost => (
+                "context_lost",
+                "the name server no longer knows the security context, and negotiating anew did not help",
+                "check that RFC2136_HOST is one server and not a balancer over several",
+            ),
+            Self::TsigRejected => (
+                "tsig_rejected",
+                "the name server rejects the TSIG key",
+                "check RFC2136_TSIG_KEYNAME, RFC2136_TSIG_SECRET and RFC2136_TSIG_SECRET_ALG against the server's",
+            ),
+            Self::NotAuthoritative => (
+                "not_authoritative",
+                "the name server is not authoritative for the zone",
+                "check RFC2136_ZONE, and that RFC2136_HOST is the zone's primary",
+            ),
+            Self::RefusedByPolicy => (
+                "refused_by_policy",
+                "the name server's policy does not allow the change",
+                "grant the principal or key the right to change the record (BIND: update-policy; AD: permissions on the zone or node)",
+            ),
+            Self::PrerequisiteFailed => (
+                "prerequisite_failed",
+                "DNS holds something else than what the change starts from",
+                "remove or adopt the conflicting record, or rename",
+            ),
+            Self::RecordTypeNotSupported => (
+                "record_type_not_supported",
+                "the name server cannot hold this record type",
+                "do not manage the type (ExternalDNS --managed-record-types), or set RFC2136_SERVER_PROFILE",
+            ),
+            Self::ServerFailed => (
+                "server_failed",
+                "the name server failed without saying why",
+                "look into the name server's log; on Samba this is also how missing permission looks",
+            ),
+            Self::TransferRefused => (
+                "transfer_refused",
+                "the name server does not allow the zone transfer",
+                "allow transfers to the principal or key (BIND: allow-transfer; AD: zone transfer list with RFC2136_TRANSFER_UNSIGNED), or use RFC2136_READ=none with --registry=crd",
+            ),
+            Self::TransferIncomplete => (
+                "transfer_incomplete",
+                "the zone transfer ended before its closing SOA, or was empty",
+                "try again; Samba's internal DNS cannot transfer zones: use RFC2136_READ=none with --registry=crd",
+            ),
+            Self::UnverifiedReply => (
+                "unverified_reply",
+                "the reply's signature does not verify",
+                "on AD set the zone to secure updates only and avoid wildcards; else check for a device that changes DNS messages",
+            ),
+            Self::Deadline => (
+                "deadline",
+                "the deadline passed",
+                "what was done stays done and the rest follows at the next interval; if it recurs raise WEBHOOK_DEADLINE with ExternalDNS's webhook timeouts",
+            ),
+            Self::OutsideZones => (
+                "outside_zones",
+                "the name lies outside every configured zone",
+                "add the zone to RFC2136_ZONE; for a registry TXT of an apex use a --txt-prefix ending in a dot, such as %{record_type}-ext.",
+            ),
+            Self::Delegated => (
+                "delegated",
+                "the name lies below a delegation to other name servers",
+                "configure the delegated zone in RFC2136_ZONE, or write it where it is served",
+            ),
+            Self::Protected => (
+                "protected",
+                "the name belongs to the zone's own infrastructure",
+                "use another name; RFC2136_PROTECTED_NAMES=-name lifts a protection",
+            ),
+            Self::Unowned => (
+                "unowned",
+                "the change carries no ownership label",
+                "use a registry (--registry=txt or crd) instead of noop, or set RFC2136_ALLOW_UNOWNED=true",
+            ),
+            Self::ExistsUnowned => (
+                "exists_unowned",
+                "the record exists and no registry TXT says that this owner owns it",
+                "delete the record, or add its registry TXT by hand to adopt it",
+            ),
+            Self::OtherOwner => (
+                "other_owner",
+                "the registry TXT in DNS names another owner",
+                "check --txt-owner-id; two ExternalDNS instances must not manage one name",
+            ),
+            Self::Contradiction => (
+                "contradiction",
+                "two changes of one record contradict each other",
+                "look for two sources that ask for the same name",
+            ),
+            Self::TooManyDeletes => (
+                "too_many_deletes",
+                "more deletions in one apply than RFC2136_MAX_DELETES allows",
+                "if they are meant, raise RFC2136_MAX_DELETES",
+            ),
+            Self::TooLarge => (
+                "too_large",
+                "the records of one name do not fit one message",
+                "use fewer or shorter values at this name",
+            ),
+            Self::Malformed => {
+                ("malformed", "the value cannot be written as this record type", "correct the target at its source")
+            }
+            Self::Internal => ("internal", "a defect of this program", "report it with the log lines around it"),
+        }
+    }
+}

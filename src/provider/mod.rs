@@ -1,0 +1,32 @@
+//! The webhook's meaning: one service behind the HTTP and the gRPC front end.
+
+use std::future::Future;
+
+use crate::api::{Changes, DomainFilter, Endpoint};
+
+pub mod failure;
+pub mod status;
+
+pub use failure::{Cause, Failure};
+pub use status::{Rejection, Status};
+
+/// What ExternalDNS can ask of a provider. Both front ends speak to this trait only.
+pub trait Provider: Send + Sync + 'static {
+    /// The names this provider answers for; static, and free of I/O.
+    fn domain_filter(&self) -> DomainFilter;
+
+    /// Every record set of every zone, complete, or a failure.
+    fn records(&self) -> impl Future<Output = Result<Vec<Endpoint>, Failure>> + Send;
+
+    /// The canonical form of what is desired; what can never be written is left out.
+    fn adjust_endpoints(&self, desired: Vec<Endpoint>) -> Vec<Endpoint>;
+
+    /// Applies what can be applied and returns what was rejected; a failure is what stopped the whole call.
+    fn apply_changes(&self, changes: Changes) -> impl Future<Output = Result<Vec<Rejection>, Failure>> + Send;
+
+    /// What `/status` shows.
+    fn status(&self) -> Status;
+
+    /// Why the sidecar is not ready; empty when it is.
+    fn unready(&self) -> Vec<Failure>;
+}
