@@ -1,11 +1,15 @@
 //! What DNS says: names, RRsets, zones, messages and transactions. Pure: no I/O, no clock, no log.
 
+pub mod message;
 pub mod name;
 pub mod rrset;
 pub mod server;
+pub mod wire;
 pub mod zone;
 
+pub use message::{Class, Message, Opcode, Rcode};
 pub use name::{Name, NameError};
 pub use rrset::{Rdata, RecordType, Rrset, Ttl};
 pub use server::{ServerAddress, ServerProfile, ServerSource};
+pub use wire::WireError;
 pub use zone::{ZoneContents, ZoneName, ZoneSet};
