@@ -4,6 +4,7 @@ pub mod message;
 pub mod name;
 pub mod rrset;
 pub mod server;
+pub mod update;
 pub mod wire;
 pub mod zone;
 
@@ -11,5 +12,6 @@ pub use message::{Class, Message, Opcode, Rcode};
 pub use name::{Name, NameError};
 pub use rrset::{Rdata, RecordType, Rrset, Ttl};
 pub use server::{ServerAddress, ServerProfile, ServerSource};
+pub use update::{EncodeError, Operation, Prerequisite, Update};
 pub use wire::WireError;
 pub use zone::{ZoneContents, ZoneName, ZoneSet};
