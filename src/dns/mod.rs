@@ -2,16 +2,20 @@
 
 pub mod message;
 pub mod name;
+pub mod query;
 pub mod rrset;
 pub mod server;
+pub mod transfer;
 pub mod update;
 pub mod wire;
 pub mod zone;
 
 pub use message::{Class, Message, Opcode, Rcode};
 pub use name::{Name, NameError};
+pub use query::{Query, ReplyError, Soa};
 pub use rrset::{Rdata, RecordType, Rrset, Ttl};
 pub use server::{ServerAddress, ServerProfile, ServerSource};
+pub use transfer::{Outcome, Progress, Transfer, TransferError};
 pub use update::{EncodeError, Operation, Prerequisite, Update};
 pub use wire::WireError;
 pub use zone::{ZoneContents, ZoneName, ZoneSet};

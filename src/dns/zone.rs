@@ -84,6 +84,7 @@ impl<'a> IntoIterator for &'a ZoneSet {
 pub struct ZoneContents {
     zone: ZoneName,
     serial: u32,
+    /// RRsets of a node in the order of their types.
     nodes: BTreeMap<Name, Vec<Held>>,
 }
 
@@ -146,12 +147,19 @@ impl ZoneContents {
             Some(node) => node,
             None => self.nodes.entry(name.clone()).or_default(),
         };
-        let Some(held) = node.iter_mut().find(|held| held.rtype == rtype) else {
-            node.push(Held { rtype, ttl, rdata: vec![rdata] });
-            return;
+        let position = match node.binary_search_by_key(&rtype, |held| held.rtype) {
+            Ok(position) => position,
+            Err(position) => {
+                // Exact: nodes have one or two RRsets, and there are very many nodes.
+                node.reserve_exact(1);
+                node.insert(position, Held { rtype, ttl, rdata: Vec::new() });
+                position
+            }
         };
+        let Some(held) = node.get_mut(position) else { return };
         held.ttl = held.ttl.min(ttl);
         if let Err(position) = held.rdata.binary_search(&rdata) {
+            held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
             held.rdata.insert(position, rdata);
         }
     }
