@@ -10,6 +10,8 @@ use thiserror::Error;
 const MAX_LABEL: usize = 63;
 /// A name is at most 255 octets on the wire, its root label included (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
+/// As many labels of one octet fit a name.
+const MAX_LABELS: usize = 127;
 
 /// An absolute domain name. ASCII letters are lower case; other octets are kept as they are.
 ///
@@ -230,9 +232,48 @@ impl fmt::Debug for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let mine: Vec<_> = self.labels().collect();
-        let theirs: Vec<_> = other.labels().collect();
-        mine.iter().rev().cmp(theirs.iter().rev())
+        if self.0 == other.0 {
+            return Ordering::Equal;
+        }
+        let (mine, theirs) = (LabelStack::of(self), LabelStack::of(other));
+        let mut depth = 0;
+        loop {
+            match (mine.at_depth(depth), theirs.at_depth(depth)) {
+                (None, None) => return Ordering::Equal,
+                (mine, theirs) if mine == theirs => depth += 1,
+                (mine, theirs) => return mine.cmp(&theirs),
+            }
+        }
+    }
+}
+
+/// Where the labels of a name are, kept without allocation: maps of names compare very often.
+struct LabelStack<'a> {
+    wire: &'a [u8],
+    starts: [u8; MAX_LABELS],
+    count: usize,
+}
+
+impl<'a> LabelStack<'a> {
+    fn of(name: &'a Name) -> Self {
+        let mut stack = Self { wire: &name.0, starts: [0; MAX_LABELS], count: 0 };
+        let mut start = 0_u8;
+        while let (Some(&length @ 1..), Some(slot)) =
+            (stack.wire.get(usize::from(start)), stack.starts.get_mut(stack.count))
+        {
+            *slot = start;
+            stack.count += 1;
+            start = start.saturating_add(length + 1);
+        }
+        stack
+    }
+
+    /// The label with this many others to its right; none is left of the first.
+    fn at_depth(&self, depth: usize) -> Option<&'a [u8]> {
+        let index = self.count.checked_sub(depth + 1)?;
+        let start = usize::from(*self.starts.get(index)?);
+        let length = usize::from(*self.wire.get(start)?);
+        self.wire.get(start + 1..start + 1 + length)
     }
 }
 
@@ -244,6 +285,8 @@ impl PartialOrd for Name {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn name(text: &str) -> Name {
@@ -285,5 +328,33 @@ mod tests {
         let mut names = [name("b.test"), name("z.a.test"), name("a.test"), name("test")];
         names.sort();
         assert_eq!(names, [name("test"), name("a.test"), name("z.a.test"), name("b.test")]);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_ordered_by_their_labels_from_the_right(
+            labels in prop::array::uniform2(prop::collection::vec("[ab\\x00\\xff]{1,3}", 0..60)),
+        ) {
+            let [a, b] = labels.map(|labels| Name::from_labels(labels.iter().map(String::as_bytes)).unwrap());
+            let reversed = |name: &Name| {
+                let mut labels: Vec<_> = name.labels().map(<[u8]>::to_vec).collect();
+                labels.reverse();
+                labels
+            };
+            prop_assert_eq!(a.cmp(&b), reversed(&a).cmp(&reversed(&b)));
+        }
+
+        #[test]
+        fn any_name_survives_presentation_and_wire(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..63), 0..4)) {
+            let Ok(name) = Name::from_labels(labels.iter().map(Vec::as_slice)) else { return Ok(()) };
+            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name.clone()));
+            prop_assert_eq!(Name::from_wire(name.as_wire()), Ok(name));
+        }
+
+        #[test]
+        fn any_text_and_any_octets_are_read_without_panic(text: String, octets: Vec<u8>) {
+            let _ = text.parse::<Name>();
+            let _ = Name::from_wire(&octets);
+        }
     }
 }

@@ -312,5 +312,4 @@ fn is_of_zone(contents: &ZoneContents, record: &Record) -> bool {
 }
 
 #[cfg(test)]
-#[path = "transfer/tests.rs"]
 mod tests;

@@ -342,5 +342,4 @@ fn is_whole(octets: &[u8], announced: [usize; 2]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "update/tests.rs"]
 mod tests;

@@ -248,3 +248,6 @@ impl ZoneContents {
 fn views<'a>(name: &'a Name, node: &'a [Held]) -> impl Iterator<Item = RrsetRef<'a>> {
     node.iter().map(move |held| RrsetRef { name, rtype: held.rtype, ttl: held.ttl, rdata: &held.rdata })
 }
+
+#[cfg(test)]
+mod tests;
