@@ -2,6 +2,7 @@
 
 pub mod message;
 pub mod name;
+pub mod presentation;
 pub mod query;
 pub mod rrset;
 pub mod server;
