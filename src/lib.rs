@@ -6,3 +6,4 @@ pub mod dns;
 pub mod gss;
 pub mod kerberos;
 pub mod provider;
+pub mod zone_copy;

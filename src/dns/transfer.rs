@@ -98,6 +98,18 @@ pub enum TransferError {
     },
 }
 
+impl TransferError {
+    /// Whether asking for the whole zone may succeed where asking for differences did not.
+    #[must_use]
+    pub const fn wants_whole(&self) -> bool {
+        match self {
+            Self::OtherBase { .. } | Self::NotHeld { .. } | Self::WentBack { .. } | Self::OtherVersion { .. } => true,
+            Self::Reply(error) => matches!(error, ReplyError::Failed(_)),
+            Self::Wire(_) | Self::NoOpeningSoa | Self::Empty | Self::CutOff { .. } | Self::Trailing => false,
+        }
+    }
+}
+
 /// How far a transfer is.
 #[derive(Debug)]
 enum Stage {

@@ -9,7 +9,7 @@ use hickory_proto::rr::{self, DNSClass, RData, rdata::NULL};
 use thiserror::Error;
 
 use super::message::HEADER_OCTETS;
-use super::{Name, Rdata, RecordType, Rrset, Ttl, ZoneName};
+use super::{Name, Rdata, RecordType, Rrset, Ttl, ZoneContents, ZoneName};
 
 /// Octets of a record beside its name and RDATA: type, class, TTL, RDLENGTH.
 const RECORD_OCTETS: usize = 10;
@@ -153,6 +153,20 @@ impl Operation {
     pub fn octets(&self) -> usize {
         let (Self::Add { name, rdata, .. } | Self::Delete { name, rdata, .. }) = self;
         record_octets(name, rdata.as_wire())
+    }
+
+    /// Does to a copy of the zone what it does to the zone; an added record gives its TTL to the whole RRset.
+    pub fn apply_to(&self, contents: &mut ZoneContents) {
+        match self {
+            Self::Add { name, rtype, ttl, rdata } => {
+                let held = contents.rrset(name, *rtype).map(|rrset| rrset.rdata.to_vec()).unwrap_or_default();
+                let all = held.into_iter().chain([rdata.clone()]).collect();
+                if let Some(rrset) = Rrset::new(name.clone(), *rtype, *ttl, all) {
+                    contents.replace(&rrset);
+                }
+            }
+            Self::Delete { name, rtype, rdata } => contents.remove(name, *rtype, rdata),
+        }
     }
 
     fn encode(&self) -> Result<rr::Record, ProtoError> {

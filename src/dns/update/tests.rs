@@ -140,6 +140,22 @@ send
     );
 }
 
+#[test]
+fn an_operation_changes_a_copy_as_it_changes_the_zone() {
+    let mut copy = ZoneContents::new("example.test".parse().unwrap(), 1);
+    let www = name("www.example.test");
+    copy.add(&www, RecordType::A, Ttl::from_secs(60), rdata(&[1]));
+    add("www.example.test", RecordType::A, &[2]).apply_to(&mut copy);
+    add("www.example.test", RecordType::A, &[2]).apply_to(&mut copy);
+    let rrset = copy.rrset(&www, RecordType::A).unwrap();
+    assert_eq!((rrset.rdata, rrset.ttl), (&[rdata(&[1]), rdata(&[2])][..], Ttl::from_secs(300)));
+    for value in [1, 2, 3] {
+        let delete = Operation::Delete { name: www.clone(), rtype: RecordType::A, rdata: rdata(&[value]) };
+        delete.apply_to(&mut copy);
+    }
+    assert_eq!(copy.iter().count(), 0);
+}
+
 fn any_operation() -> impl Strategy<Value = Operation> {
     let labels = prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..4);
     (labels, any::<u16>(), any::<u32>(), prop::collection::vec(any::<u8>(), 1..400), any::<bool>()).prop_map(
