@@ -5,5 +5,6 @@ pub mod config;
 pub mod dns;
 pub mod gss;
 pub mod kerberos;
+pub mod plan;
 pub mod provider;
 pub mod zone_copy;

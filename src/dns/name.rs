@@ -34,6 +34,9 @@ pub enum NameError {
     /// A backslash that starts neither `\DDD` nor `\X`.
     #[error("a backslash escape is incomplete or above \\255")]
     BadEscape,
+    /// Not mappable to A-labels (UTS #46).
+    #[error("the name is no valid international domain name")]
+    BadInternational,
     /// Not wire form: a pointer, an overrun or no root label.
     #[error("the octets are not an uncompressed domain name")]
     BadWire,

@@ -1,0 +1,172 @@
+//! Groups: changes that are applied together or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Policy;
+use super::intake::{Change, Kind};
+use super::reason::{Reason, Refusal};
+use crate::dns::{Name, RecordType, ZoneName};
+
+/// All changes of connected names: those of one name, and the registry TXT that speak for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// One message each, in this order; the next is not sent when one fails. Nearly always one.
+    pub parts: Vec<Part>,
+}
+
+/// The changes of a group in one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The zone.
+    pub zone: ZoneName,
+    /// Its changes.
+    pub changes: Vec<Change>,
+}
+
+impl Group {
+    /// All changes of the group.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.parts.iter().flat_map(|part| &part.changes)
+    }
+
+    /// The refusal of the whole group because of one of its changes.
+    #[must_use]
+    pub fn refuse(&self, culprit: &Change, reason: &Reason) -> Vec<Refusal> {
+        refuse(self.changes(), culprit, reason)
+    }
+}
+
+/// What [`group`] makes of the changes.
+#[derive(Debug, Clone, Default)]
+pub struct Grouped {
+    /// Groups without a problem so far.
+    pub groups: Vec<Group>,
+    /// Changes of groups that cannot be applied.
+    pub refused: Vec<Refusal>,
+    /// Registry TXT in the format of ExternalDNS up to 0.16 beside a CNAME, left out.
+    pub left_out: Vec<Refusal>,
+}
+
+/// Groups changes by owner name and `ownedRecord` label.
+#[must_use]
+pub fn group(changes: Vec<Change>, policy: &Policy) -> Grouped {
+    let mut grouped = Grouped::default();
+    let mut components = components(changes);
+    for component in &mut components {
+        grouped.left_out.extend(leave_out_legacy_texts(component));
+    }
+    refuse_excess_deletes(&mut components, policy.max_deletes);
+    for component in components.into_iter().filter(|component| !component.is_empty()) {
+        match problem(&component) {
+            Some((culprit, reason)) => grouped.refused.extend(refuse(component.iter(), culprit, &reason)),
+            None => grouped.groups.push(Group { parts: parts(component) }),
+        }
+    }
+    grouped
+}
+
+fn refuse<'a>(changes: impl Iterator<Item = &'a Change>, culprit: &Change, reason: &Reason) -> Vec<Refusal> {
+    let goes_with = || Reason::GoesWith {
+        name: culprit.name.to_undotted(),
+        rtype: culprit.rtype.to_string(),
+        source: Box::new(reason.clone()),
+    };
+    changes.map(|change| change.refusal(if change == culprit { reason.clone() } else { goes_with() })).collect()
+}
+
+/// Connected components over owner names.
+fn components(changes: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut links: BTreeMap<&Name, BTreeSet<&Name>> = BTreeMap::new();
+    for change in &changes {
+        links.entry(&change.name).or_default();
+        if let Some(owned) = &change.owned_record {
+            links.entry(owned).or_default().insert(&change.name);
+            links.entry(&change.name).or_default().insert(owned);
+        }
+    }
+    let mut component_of: BTreeMap<Name, usize> = BTreeMap::new();
+    let mut count = 0;
+    for name in links.keys() {
+        if component_of.contains_key(*name) {
+            continue;
+        }
+        let mut reached = vec![*name];
+        while let Some(name) = reached.pop() {
+            if component_of.insert(name.clone(), count).is_none() {
+                reached.extend(links.get(name).into_iter().flatten());
+            }
+        }
+        count += 1;
+    }
+    let mut components = vec![Vec::new(); count];
+    for change in changes {
+        let component = component_of.get(&change.name).and_then(|&at| components.get_mut(at));
+        component.into_iter().for_each(|component: &mut Vec<Change>| component.push(change.clone()));
+    }
+    components
+}
+
+/// The first change that cannot be done, and why.
+fn problem(component: &[Change]) -> Option<(&Change, Reason)> {
+    let culprit = component.iter().find(|change| change.problem.is_some())?;
+    let reason = culprit.problem.clone()?;
+    if culprit.is_registry() && reason == Reason::OutsideZones {
+        return Some((culprit, Reason::RegistryOutsideZones(culprit.name.to_undotted())));
+    }
+    Some((culprit, reason))
+}
+
+/// ExternalDNS up to 0.16 puts a second registry TXT at the record's own name, where none can be beside a CNAME.
+fn leave_out_legacy_texts(component: &mut Vec<Change>) -> Vec<Refusal> {
+    let becomes_cname = |name: &Name, component: &[Change]| {
+        component.iter().any(|change| {
+            change.name == *name && change.rtype == RecordType::CNAME && !matches!(change.kind, Kind::Delete { .. })
+        })
+    };
+    let is_legacy = |change: &Change, component: &[Change]| {
+        change.owned_record.as_ref() == Some(&change.name)
+            && !matches!(change.kind, Kind::Delete { .. })
+            && becomes_cname(&change.name, component)
+    };
+    let (legacy, kept) = component.iter().cloned().partition(|change| is_legacy(change, component));
+    *component = kept;
+    let legacy: Vec<Change> = legacy;
+    legacy.iter().map(|change| change.refusal(Reason::CnameNotAlone(RecordType::CNAME))).collect()
+}
+
+/// Above the limit no record set is deleted without replacement.
+fn refuse_excess_deletes(components: &mut [Vec<Change>], limit: Option<usize>) {
+    let Some(limit) = limit else { return };
+    let is_counted = |change: &Change, component: &[Change]| {
+        let replaced = || component.iter().any(|other| other.name == change.name && other.kind.wanted().is_some());
+        matches!(change.kind, Kind::Delete { .. }) && !change.is_registry() && !replaced()
+    };
+    let counted = |component: &Vec<Change>| component.iter().filter(|change| is_counted(change, component)).count();
+    let count = components.iter().map(counted).sum();
+    if count <= limit {
+        return;
+    }
+    for component in components {
+        let excess: Vec<bool> = component.iter().map(|change| is_counted(change, component)).collect();
+        for (change, _) in component.iter_mut().zip(excess).filter(|(_, excess)| *excess) {
+            change.problem.get_or_insert(Reason::TooManyDeletes { count, limit });
+        }
+    }
+}
+
+/// One part per zone: a registry TXT of another zone than its record's comes first, but for deletes, where it comes last.
+fn parts(component: Vec<Change>) -> Vec<Part> {
+    let mut ranked: BTreeMap<(u8, ZoneName), Vec<Change>> = BTreeMap::new();
+    let record_zones: BTreeSet<_> =
+        component.iter().filter(|change| !change.is_registry()).filter_map(|change| change.zone.clone()).collect();
+    for change in component {
+        let Some(zone) = change.zone.clone() else { continue };
+        let rank = match &change.kind {
+            _ if record_zones.is_empty() || record_zones.contains(&zone) => 1,
+            Kind::Delete { .. } => 2,
+            Kind::Create(_) | Kind::Update { .. } => 0,
+        };
+        ranked.entry((rank, zone)).or_default().push(change);
+    }
+    ranked.into_iter().map(|((_, zone), changes)| Part { zone, changes }).collect()
+}

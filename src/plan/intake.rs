@@ -1,0 +1,198 @@
+//! What ExternalDNS asks for, in canonical form: paired by name and type, duplicates merged, every problem noted.
+
+use std::collections::BTreeMap;
+
+use super::Policy;
+use super::canonical::{canonical_name, canonical_rdata, canonical_ttl, canonical_type};
+use super::reason::{Reason, Refusal};
+use crate::api::{Changes, Endpoint};
+use crate::dns::{Name, Rdata, RecordType, Ttl, ZoneName};
+
+/// The change of one RRset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Owner name.
+    pub name: Name,
+    /// Record type; the reserved type 0 where the caller's is unknown, which is a problem.
+    pub rtype: RecordType,
+    /// What is asked.
+    pub kind: Kind,
+    /// The owner id that the caller's registry gives.
+    pub owner: Option<String>,
+    /// The record that this registry TXT speaks for.
+    pub owned_record: Option<Name>,
+    /// The zone that the name belongs to.
+    pub zone: Option<ZoneName>,
+    /// Why it cannot be done, as far as the request alone tells.
+    pub problem: Option<Reason>,
+}
+
+/// What is asked of an RRset. Old values are the caller's; for a registry TXT they only point at the RRset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The RRset is to exist.
+    Create(Wanted),
+    /// The RRset is to change.
+    Update {
+        /// What the caller was shown.
+        old: Vec<Rdata>,
+        /// What is wanted.
+        new: Wanted,
+    },
+    /// The RRset is to go.
+    Delete {
+        /// What the caller was shown.
+        old: Vec<Rdata>,
+    },
+}
+
+/// A wanted RRset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// RDATA, sorted and without duplicates.
+    pub rdata: Vec<Rdata>,
+    /// TTL, where one was asked for.
+    pub ttl: Option<Ttl>,
+}
+
+impl Kind {
+    /// What is wanted, unless the RRset is to go.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&Wanted> {
+        match self {
+            Self::Create(wanted) | Self::Update { new: wanted, .. } => Some(wanted),
+            Self::Delete { .. } => None,
+        }
+    }
+}
+
+impl Change {
+    /// Whether this is a registry TXT.
+    #[must_use]
+    pub fn is_registry(&self) -> bool {
+        self.owned_record.is_some()
+    }
+
+    /// The refusal of this change.
+    #[must_use]
+    pub fn refusal(&self, reason: Reason) -> Refusal {
+        Refusal { zone: self.zone.clone(), name: self.name.to_undotted(), rtype: self.rtype.to_string(), reason }
+    }
+}
+
+/// Reads the changes. What has no readable name is refused at once; other problems stay with their change.
+#[must_use]
+pub fn intake(changes: &Changes, policy: &Policy) -> (Vec<Change>, Vec<Refusal>) {
+    let mut taken = Taken { policy, changes: BTreeMap::new(), refused: Vec::new() };
+    let mut shown = Taken::shown(&changes.update_old);
+    for endpoint in &changes.create {
+        taken.take(endpoint, |rdata, ttl| Kind::Create(Wanted { rdata, ttl }));
+    }
+    for endpoint in &changes.update_new {
+        let old = key(endpoint).and_then(|key| shown.remove(&key));
+        taken.take(endpoint, |rdata, ttl| {
+            let new = Wanted { rdata, ttl };
+            match old {
+                Some(old) => Kind::Update { old, new },
+                None => Kind::Create(new),
+            }
+        });
+    }
+    for endpoint in &changes.delete {
+        taken.take(endpoint, |old, _| Kind::Delete { old });
+    }
+    (taken.changes.into_values().collect(), taken.refused)
+}
+
+fn key(endpoint: &Endpoint) -> Option<(Name, RecordType)> {
+    Some((canonical_name(&endpoint.dns_name).ok()?, canonical_type(&endpoint.record_type).ok()?))
+}
+
+struct Taken<'a> {
+    policy: &'a Policy,
+    changes: BTreeMap<(Name, RecordType), Change>,
+    refused: Vec<Refusal>,
+}
+
+impl Taken<'_> {
+    /// The caller's old values by name and type. Lists are paired by this key: their order means nothing.
+    fn shown(olds: &[Endpoint]) -> BTreeMap<(Name, RecordType), Vec<Rdata>> {
+        let old = |endpoint: &Endpoint| {
+            let (name, rtype) = key(endpoint)?;
+            Some(((name, rtype), canonical_rdata(rtype, &endpoint.targets).unwrap_or_default()))
+        };
+        olds.iter().filter_map(old).collect()
+    }
+
+    fn take(&mut self, endpoint: &Endpoint, kind: impl FnOnce(Vec<Rdata>, Option<Ttl>) -> Kind) {
+        let name = match canonical_name(&endpoint.dns_name) {
+            Ok(name) => name,
+            Err(reason) => {
+                let (name, rtype) = (endpoint.dns_name.clone(), endpoint.record_type.clone());
+                self.refused.push(Refusal { zone: None, name, rtype, reason });
+                return;
+            }
+        };
+        let change = self.read(name, endpoint, kind);
+        self.merge(change);
+    }
+
+    fn read(&self, name: Name, endpoint: &Endpoint, kind: impl FnOnce(Vec<Rdata>, Option<Ttl>) -> Kind) -> Change {
+        let policy = self.policy;
+        let mut problem = None;
+        let mut note = |reason| problem = problem.take().or(Some(reason));
+        let rtype = canonical_type(&endpoint.record_type).unwrap_or_else(|reason| {
+            note(reason);
+            RecordType::from(0)
+        });
+        let rdata = canonical_rdata(rtype, &endpoint.targets).unwrap_or_else(|reason| {
+            note(reason);
+            Vec::new()
+        });
+        let owned_record = endpoint.owned_record().and_then(|owned| match canonical_name(owned) {
+            Ok(owned) => Some(owned),
+            Err(reason) => {
+                note(reason);
+                None
+            }
+        });
+        let kind = kind(rdata, canonical_ttl(endpoint, policy.min_ttl));
+        let zone = policy.zones.find(&name).cloned();
+        if let Some(reason) = policy.objection(&name, rtype, zone.as_ref(), &kind) {
+            note(reason);
+        }
+        let labelled = endpoint.owner().is_some() || endpoint.owned_record().is_some();
+        if !labelled && !policy.allow_unowned && !matches!(kind, Kind::Create(_)) {
+            note(Reason::Unowned);
+        }
+        Change { name, rtype, kind, owner: endpoint.owner().map(str::to_owned), owned_record, zone, problem }
+    }
+
+    /// Equal duplicates are one; others contradict each other.
+    fn merge(&mut self, change: Change) {
+        match self.changes.entry((change.name.clone(), change.rtype)) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(change);
+            }
+            std::collections::btree_map::Entry::Occupied(mut entry) => {
+                if entry.get().kind != change.kind {
+                    entry.get_mut().problem = Some(Reason::Contradiction);
+                }
+            }
+        }
+    }
+}
+
+impl Policy {
+    /// What speaks against a change whatever DNS holds.
+    fn objection(&self, name: &Name, rtype: RecordType, zone: Option<&ZoneName>, kind: &Kind) -> Option<Reason> {
+        let Some(zone) = zone else { return Some(Reason::OutsideZones) };
+        if kind.wanted().is_some_and(|wanted| wanted.rdata.is_empty()) {
+            return Some(Reason::NoTargets);
+        }
+        if rtype == RecordType::CNAME && name == zone.as_name() {
+            return Some(Reason::ApexCname(zone.clone()));
+        }
+        self.protected.covers(zone, None, name, rtype).then_some(Reason::Protected)
+    }
+}

@@ -1,0 +1,46 @@
+//! What should change: from ExternalDNS's words and what DNS holds to updates. Pure: no I/O, no clock, no log.
+
+use crate::dns::{ServerProfile, Ttl, ZoneSet};
+
+pub mod adjust;
+pub mod batch;
+pub mod canonical;
+pub mod group;
+pub mod intake;
+pub mod listing;
+pub mod ownership;
+pub mod protected;
+pub mod reason;
+pub mod step;
+
+pub use adjust::{Adjusted, adjust};
+pub use batch::{Batch, Indexed, Limits, pack};
+pub use group::{Group, Grouped, Part, group};
+pub use intake::{Change, Kind, Wanted, intake};
+pub use listing::list;
+pub use protected::{Protected, ProtectedName, Protection};
+pub use reason::{Reason, Refusal};
+pub use step::{Copies, Op, Planned, Step, plan};
+
+/// What the configuration says about planning.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The configured zones.
+    pub zones: ZoneSet,
+    /// What kind of servers these are.
+    pub profile: ServerProfile,
+    /// Floor under every TTL.
+    pub min_ttl: Ttl,
+    /// For creates without a TTL.
+    pub default_ttl: Ttl,
+    /// Names that are never listed and never touched.
+    pub protected: Protected,
+    /// Whether updates and deletes need no ownership label.
+    pub allow_unowned: bool,
+    /// RRsets deleted without replacement in one apply at most.
+    pub max_deletes: Option<usize>,
+    /// Whether updates carry prerequisites.
+    pub prerequisites: bool,
+    /// Endpoints per message at most.
+    pub batch_change_size: usize,
+}
