@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
 
     pub(super) fn name(&mut self) -> Result<&mut Self, TargetError> {
         let text = self.next();
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '"') {
+        if text.starts_with('"') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(TargetError::BlankInName(text));
         }
         let name = (self.read_name)(&text).map_err(|source| TargetError::BadName { text, source })?;
@@ -73,6 +73,17 @@ impl<'a> Fields<'a> {
         let octets = self.fields.next().map(|field| field.octets).unwrap_or_default();
         self.wire.push(u8::try_from(octets.len()).map_err(|_| TargetError::BadString)?);
         self.wire.extend(octets);
+        Ok(self)
+    }
+
+    /// The tag of a CAA record, with its length.
+    pub(super) fn tag(&mut self) -> Result<&mut Self, TargetError> {
+        let tag = self.next();
+        let plain = !tag.is_empty() && tag.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let length = u8::try_from(tag.len()).ok().filter(|_| plain);
+        let Some(length) = length else { return Err(TargetError::BadTag(tag)) };
+        self.wire.push(length);
+        self.wire.extend_from_slice(tag.as_bytes());
         Ok(self)
     }
 
@@ -112,8 +123,7 @@ fn split(target: &str) -> Result<Vec<Field>, TargetError> {
         let (octets, after) = if rest.starts_with('"') {
             text::unquote(rest).ok_or(TargetError::BadString)?
         } else {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let (word, after) = rest.split_at(end);
+            let (word, after) = split_word(rest);
             (word.as_bytes().to_vec(), after)
         };
         if !after.is_empty() && !after.starts_with(char::is_whitespace) {
@@ -124,4 +134,11 @@ fn split(target: &str) -> Result<Vec<Field>, TargetError> {
         rest = after.trim_start();
     }
     Ok(fields)
+}
+
+/// A word, and what follows it; white space in the quoted value of `key="value"` does not end it (RFC 9460 §2.1).
+fn split_word(text: &str) -> (&str, &str) {
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    let quoted = text.get(..end).and_then(|word| word.find("=\"")).and_then(|at| text::unquote(text.get(at + 1..)?));
+    text.split_at(quoted.map_or(end, |(_, after)| text.len() - after.len()))
 }

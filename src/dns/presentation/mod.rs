@@ -62,6 +62,9 @@ pub enum TargetError {
     /// A quoted string that does not end, an incomplete escape, or more than 255 octets.
     #[error("a character-string is malformed")]
     BadString,
+    /// A CAA tag takes ASCII letters and digits (RFC 8659 §4.1).
+    #[error("{0:?} is no CAA tag")]
+    BadTag(String),
     /// A service parameter that is unknown, twice there, or malformed (RFC 9460 §2.1).
     #[error("the service parameter {0:?} is malformed")]
     BadParameter(String),
@@ -116,7 +119,7 @@ pub fn parse_target(rtype: RecordType, target: &str, read_name: ReadName) -> Res
         RecordType::MX => fields.split(2)?.u16()?.name()?.finish(),
         RecordType::SRV => fields.split(4)?.u16()?.u16()?.u16()?.name()?.finish(),
         RecordType::NAPTR => fields.split(6)?.u16()?.u16()?.string()?.string()?.string()?.name()?.finish(),
-        RecordType::CAA => fields.split(3)?.u8()?.string()?.rest_as_string()?.finish(),
+        RecordType::CAA => fields.split(3)?.u8()?.tag()?.rest_as_string()?.finish(),
         RecordType::TLSA => fields.split_up_to(4)?.u8()?.u8()?.u8()?.hex()?.finish(),
         RecordType::SSHFP => fields.split_up_to(3)?.u8()?.u8()?.hex()?.finish(),
         RecordType::SVCB | RecordType::HTTPS => svcb::parse(fields.split_up_to(3)?)?,

@@ -38,9 +38,13 @@ pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Vec<u8>, TargetError> {
 
 pub(super) fn render(reader: &mut Reader<'_>) -> Result<Option<String>, WireError> {
     let mut rendered = format!("{} {}", reader.u16()?, reader.name()?);
+    let mut last = None;
     while reader.remaining() > 0 {
         let (key, length) = (reader.u16()?, reader.u16()?);
         let value = reader.octets(usize::from(length))?;
+        if last.replace(key).is_some_and(|last| last >= key) {
+            return Ok(None);
+        }
         let Some(parameter) = render_parameter(key, value) else { return Ok(None) };
         rendered.push(' ');
         rendered.push_str(&parameter);
@@ -72,6 +76,7 @@ fn parse_parameter(parameter: &str) -> Option<(u16, Vec<u8>)> {
         MANDATORY => {
             let mut keys = listed()?.map(key_number).collect::<Option<Vec<_>>>()?;
             keys.sort_unstable();
+            keys.dedup();
             keys.into_iter().flat_map(u16::to_be_bytes).collect()
         }
         ALPN => listed()?.try_fold(Vec::new(), |mut wire, id| {
@@ -91,21 +96,32 @@ fn parse_parameter(parameter: &str) -> Option<(u16, Vec<u8>)> {
             .concat(),
         _ => value,
     };
+    // What cannot be written again is malformed.
+    render_parameter(key, &wire)?;
     Some((key, wire))
 }
 
 fn render_parameter(key: u16, value: &[u8]) -> Option<String> {
     let name = key_name(key);
     let listed = match key {
-        MANDATORY => value.as_chunks::<2>().0.iter().map(|key| key_name(u16::from_be_bytes(*key))).collect::<Vec<_>>(),
+        MANDATORY => {
+            let keys: Vec<_> = each::<2>(value)?.iter().map(|key| u16::from_be_bytes(*key)).collect();
+            keys.is_sorted_by(|a, b| a < b).then(|| keys.into_iter().map(key_name).collect::<Vec<_>>())?
+        }
         ALPN => alpn_ids(value)?,
         NO_DEFAULT_ALPN => return value.is_empty().then_some(name),
         PORT => vec![u16::from_be_bytes(value.try_into().ok()?).to_string()],
-        IPV4HINT => value.as_chunks::<4>().0.iter().map(|hint| Ipv4Addr::from(*hint).to_string()).collect(),
-        IPV6HINT => value.as_chunks::<16>().0.iter().map(|hint| Ipv6Addr::from(*hint).to_string()).collect(),
+        IPV4HINT => each::<4>(value)?.iter().map(|hint| Ipv4Addr::from(*hint).to_string()).collect(),
+        IPV6HINT => each::<16>(value)?.iter().map(|hint| Ipv6Addr::from(*hint).to_string()).collect(),
         _ => return Some(format!("{name}={}", text::quote(value))),
     };
     Some(format!("{name}={}", listed.join(",")))
+}
+
+/// The items of a list, at least one; none when they do not fill the value exactly.
+fn each<const N: usize>(value: &[u8]) -> Option<&[[u8; N]]> {
+    let (items, rest) = value.as_chunks();
+    (!items.is_empty() && rest.is_empty()).then_some(items)
 }
 
 fn alpn_ids(value: &[u8]) -> Option<Vec<String>> {
@@ -118,5 +134,5 @@ fn alpn_ids(value: &[u8]) -> Option<Vec<String>> {
         ids.push(plain.then(|| String::from_utf8_lossy(id).into_owned())?);
         rest = after;
     }
-    Some(ids)
+    (!ids.is_empty()).then_some(ids)
 }

@@ -93,6 +93,43 @@ fn supported() -> impl Strategy<Value = RecordType> {
     proptest::sample::select(&SUPPORTED[..])
 }
 
+#[test]
+fn service_parameters_that_break_rfc_9460_have_no_presentation() {
+    let parameters = |parameters: &[u8]| {
+        let rdata = Rdata::from_wire([b"\x00\x01\x00", parameters].concat());
+        render_target(RecordType::HTTPS, &rdata).ok()
+    };
+    assert_eq!(parameters(b"\x00\x03\x00\x02\x01\xbb\x00\x07\x00\x00"), Some(r#"1 . port=443 key7="""#.to_owned()));
+    // Out of order, twice, empty lists, and items that are cut.
+    assert_eq!(parameters(b"\x00\x07\x00\x00\x00\x03\x00\x02\x01\xbb"), None);
+    assert_eq!(parameters(b"\x00\x07\x00\x00\x00\x07\x00\x00"), None);
+    assert_eq!(parameters(b"\x00\x00\x00\x00"), None);
+    assert_eq!(parameters(b"\x00\x00\x00\x04\x00\x03\x00\x01"), None);
+    assert_eq!(parameters(b"\x00\x01\x00\x00"), None);
+    assert_eq!(parameters(b"\x00\x04\x00\x05\x01\x02\x03\x04\x05"), None);
+    assert_eq!(parameters(b"\x00\x06\x00\x00"), None);
+}
+
+#[test]
+fn a_caa_tag_is_letters_and_digits() {
+    for target in ["0 is-sue x", "0 is\u{1c}sue x", "0 \"\" x"] {
+        assert!(matches!(parse(RecordType::CAA, target), Err(TargetError::BadTag(_))), "{target}");
+    }
+}
+
+#[test]
+fn a_service_parameter_that_cannot_be_written_again_is_refused() {
+    for target in ["1 . alpn=\"a\\\"b\"", "1 . alpn=\"a b\"", "1 . mandatory="] {
+        assert!(matches!(parse(RecordType::SVCB, target), Err(TargetError::BadParameter(_))), "{target}");
+    }
+}
+
+#[test]
+fn white_space_in_a_quoted_service_parameter_does_not_split_it() {
+    assert_eq!(canonical(RecordType::SVCB, r#"1 . key9="a b" port=8443"#), r#"1 . port=8443 key9="a b""#);
+    assert!(parse(RecordType::SVCB, r#"1 . key9="a b"port=8443"#).is_err());
+}
+
 proptest! {
     #[test]
     fn no_target_makes_it_panic_and_what_it_reads_it_writes_once_and_for_all(rtype in supported(), target in "\\PC{0,40}") {
