@@ -5,6 +5,7 @@ pub mod config;
 pub mod dns;
 pub mod gss;
 pub mod kerberos;
+pub mod nameserver;
 pub mod plan;
 pub mod provider;
 pub mod zone_copy;

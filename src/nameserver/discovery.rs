@@ -1,0 +1,165 @@
+//! Finding domain controllers by SRV records, asked of the system's own resolvers.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::error::Fault;
+use super::session::random_id;
+use crate::dns::wire::Reader;
+use crate::dns::{Message, Name, NameError, Query, Rcode, RecordType, ServerAddress, WireError};
+
+/// Where a domain's controllers are listed: first as AD does it, then as every LDAP domain does (FreeIPA).
+const SERVICES: [&str; 2] = ["_ldap._tcp.dc._msdcs", "_ldap._tcp"];
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const DNS_PORT: u16 = 53;
+/// Recursion desired, in the third octet of the header.
+const RD: u8 = 0x01;
+/// More than any answer over UDP without EDNS.
+const UDP_OCTETS: usize = 4096;
+
+/// Why no server was found.
+#[derive(Debug, Clone, Error)]
+pub enum DiscoveryError {
+    /// The domain is no name.
+    #[error("{domain:?} is no domain name")]
+    Domain {
+        /// As configured.
+        domain: String,
+        /// Why.
+        #[source]
+        cause: NameError,
+    },
+    /// The system's resolvers are not known.
+    #[error("{RESOLV_CONF} cannot be read")]
+    ResolvConf(#[source] Arc<io::Error>),
+    /// No resolver gave an answer.
+    #[error("no resolver answers for {name}")]
+    NoAnswer {
+        /// What was asked for.
+        name: Name,
+        /// What the last resolver did, if there was one.
+        #[source]
+        cause: Option<Box<Fault>>,
+    },
+    /// The domain lists no controllers.
+    #[error("the domain {0} has no SRV records for its controllers")]
+    NoServers(String),
+}
+
+/// A stub resolver.
+#[derive(Debug, Clone)]
+pub(super) struct Resolver {
+    servers: Vec<SocketAddr>,
+    timeout: Duration,
+}
+
+impl Resolver {
+    pub(super) const fn new(servers: Vec<SocketAddr>, timeout: Duration) -> Self {
+        Self { servers, timeout }
+    }
+
+    /// The resolvers of the system.
+    pub(super) async fn system(timeout: Duration) -> Result<Self, DiscoveryError> {
+        let text = tokio::fs::read_to_string(RESOLV_CONF).await;
+        let text = text.map_err(|error| DiscoveryError::ResolvConf(Arc::new(error)))?;
+        Ok(Self::new(name_servers(&text), timeout))
+    }
+
+    /// The domain's controllers, the preferred ones first, as name servers on this port.
+    pub(super) async fn controllers(&self, domain: &str, port: u16) -> Result<Vec<ServerAddress>, DiscoveryError> {
+        for service in SERVICES {
+            let name: Result<Name, _> = format!("{service}.{domain}").parse();
+            let name = name.map_err(|cause| DiscoveryError::Domain { domain: domain.to_owned(), cause })?;
+            let hosts = self.services(&name).await?;
+            if !hosts.is_empty() {
+                return Ok(hosts.into_iter().map(|host| ServerAddress { host, address: None, port }).collect());
+            }
+        }
+        Err(DiscoveryError::NoServers(domain.to_owned()))
+    }
+
+    /// Hosts of the SRV records at this name, by priority, then by weight.
+    async fn services(&self, name: &Name) -> Result<Vec<String>, DiscoveryError> {
+        let mut cause = None;
+        for &server in &self.servers {
+            match self.ask(server, name).await {
+                Ok(message) if matches!(message.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) => {
+                    return Ok(hosts(&message));
+                }
+                Ok(_) => {}
+                Err(fault) => cause = Some(Box::new(fault)),
+            }
+        }
+        Err(DiscoveryError::NoAnswer { name: name.clone(), cause })
+    }
+
+    /// Asks over UDP, and again over TCP when the answer did not fit.
+    async fn ask(&self, server: SocketAddr, name: &Name) -> Result<Message, Fault> {
+        let id = random_id();
+        let mut query = Query::new(name.clone(), RecordType::SRV).encode(id);
+        if let Some(flags) = query.get_mut(2) {
+            *flags |= RD;
+        }
+        let answer = timeout(self.timeout, over_udp(server, &query, id)).await;
+        let message = answer.map_err(|_| Fault::Silent(self.timeout))??;
+        if !message.is_truncated() {
+            return Ok(message);
+        }
+        let address = ServerAddress { host: server.ip().to_string(), address: Some(server.ip()), port: server.port() };
+        let connection = Connection::open(&address, None, self.timeout).await?;
+        let (_, octets) = connection.send(&query).await?.receive(id).await?;
+        Ok(Message::parse(&octets)?)
+    }
+}
+
+async fn over_udp(server: SocketAddr, query: &[u8], id: u16) -> Result<Message, Fault> {
+    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let broken = |error| Fault::Connect(Arc::new(error));
+    let socket = UdpSocket::bind(any).await.map_err(broken)?;
+    socket.connect(server).await.map_err(broken)?;
+    socket.send(query).await.map_err(|error| Fault::Send(Arc::new(error)))?;
+    let mut octets = vec![0; UDP_OCTETS];
+    loop {
+        let length = socket.recv(&mut octets).await.map_err(|error| Fault::Receive(Arc::new(error)))?;
+        // Anyone can send a datagram: what does not fit the question is not ours.
+        match Message::parse(octets.get(..length).unwrap_or_default()) {
+            Ok(message) if message.id() == id && message.is_response() && asks_same(&message, query) => {
+                return Ok(message);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+fn asks_same(message: &Message, query: &[u8]) -> bool {
+    Message::parse(query).is_ok_and(|query| query.questions == message.questions)
+}
+
+fn hosts(message: &Message) -> Vec<String> {
+    let records = message.answers.iter().filter(|record| record.rtype == RecordType::SRV);
+    let mut targets: Vec<_> = records.filter_map(|record| target(record.rdata.as_wire()).ok()).collect();
+    targets.retain(|(_, _, host)| !host.is_root());
+    targets.sort_by(|a, b| (a.0, b.1, &a.2).cmp(&(b.0, a.1, &b.2)));
+    targets.into_iter().map(|(_, _, host)| host.to_undotted()).collect()
+}
+
+/// Priority, weight and target of a SRV record (RFC 2782); its port is the LDAP server's.
+fn target(rdata: &[u8]) -> Result<(u16, u16, Name), WireError> {
+    let mut reader = Reader::at(rdata, 0);
+    let (priority, weight, _port) = (reader.u16()?, reader.u16()?, reader.u16()?);
+    Ok((priority, weight, reader.name()?))
+}
+
+/// The `nameserver` lines; a scope id is cut off.
+fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
+    let lines = resolv_conf.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let addresses = lines.filter_map(|rest| rest.trim().split(['%', ' ', '\t']).next()?.parse::<IpAddr>().ok());
+    addresses.map(|address| (address, DNS_PORT).into()).collect()
+}

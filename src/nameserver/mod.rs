@@ -1,0 +1,24 @@
+//! One authoritative server: connecting, negotiating, exchanging requests, transferring zones; and choosing among several.
+//!
+//! Reading order: `connection` carries framed messages over TCP or TLS, `negotiation` makes security contexts,
+//! `session` keeps both and signs every request afresh, [`Server`] offers what can be asked, [`Pool`] picks the server
+//! of a reconcile. This is where clocks and randomness are read for `dns`.
+
+mod clock;
+mod connection;
+mod discovery;
+mod error;
+mod negotiation;
+mod pool;
+mod security;
+mod server;
+mod session;
+mod tls;
+
+pub use discovery::DiscoveryError;
+pub use error::{Fault, Sent, ServerError};
+pub use pool::{Pin, Pool, PoolSettings, ServerStatus, Strategy};
+pub use security::{Authentication, Gss, KeyError};
+pub use server::{Authenticity, Server, UpdateReply};
+pub use session::Settings;
+pub use tls::{Tls, TlsError, TlsSettings};

@@ -1,0 +1,357 @@
+//! Several servers for the same zones: which one a reconcile uses, and what happens when it fails.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::discovery::{DiscoveryError, Resolver};
+use super::error::ServerError;
+use super::server::Server;
+use super::session::Settings;
+use crate::dns::{ServerAddress, ServerSource};
+
+/// Time after which a failed server is asked whether it is back.
+const RECHECK: Duration = Duration::from_secs(10);
+/// Time after which SRV records are looked up again.
+const REDISCOVERY: Duration = Duration::from_secs(300);
+
+/// Which server a reconcile goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// The first that works, in the order of the configuration.
+    #[default]
+    Sticky,
+    /// Each reconcile the next one.
+    RoundRobin,
+    /// Each reconcile any.
+    Random,
+}
+
+/// What a pool is made of.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Servers, in order of preference.
+    pub sources: Vec<ServerSource>,
+    /// Which of them a reconcile goes to.
+    pub strategy: Strategy,
+    /// Port of servers that are discovered.
+    pub port: u16,
+    /// What all servers have in common.
+    pub session: Arc<Settings>,
+}
+
+/// All servers. Clones share them.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+/// The server of one request, which moves to another when that one fails.
+#[derive(Debug)]
+pub struct Pin {
+    pool: Pool,
+    server: Server,
+    tried: Vec<ServerAddress>,
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone)]
+pub struct ServerStatus {
+    /// The server.
+    pub address: ServerAddress,
+    /// Whether the last reconcile used it.
+    pub in_use: bool,
+    /// Whether it is left alone until it answers again.
+    pub failed: bool,
+    /// The last transport failure, until a request succeeds.
+    pub last_error: Option<ServerError>,
+    /// Time that its security context has left.
+    pub context_remaining: Option<Duration>,
+    /// Security contexts negotiated so far.
+    pub negotiations: u64,
+}
+
+struct Inner {
+    settings: PoolSettings,
+    /// Instead of the system's resolvers, in tests.
+    resolver: Option<Resolver>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    members: Vec<Member>,
+    current: Option<ServerAddress>,
+    turn: usize,
+    discovered: Option<Instant>,
+}
+
+struct Member {
+    server: Server,
+    failed: bool,
+    last_error: Option<ServerError>,
+}
+
+impl Pool {
+    /// A pool of these servers; nothing is sent yet.
+    #[must_use]
+    pub fn new(settings: PoolSettings) -> Self {
+        Self::with_resolver(settings, None)
+    }
+
+    pub(super) fn with_resolver(settings: PoolSettings, resolver: Option<Resolver>) -> Self {
+        let pool = Self(Arc::new(Inner { settings, resolver, state: Mutex::default() }));
+        let fixed = pool.0.settings.sources.iter().filter_map(|source| match source {
+            ServerSource::Server(address) => Some(address.clone()),
+            ServerSource::Srv(_) => None,
+        });
+        pool.0.replace_members(fixed.collect());
+        pool
+    }
+
+    /// Starts a reconcile: the strategy picks its server, which [`Pool::pin`] then gives again.
+    ///
+    /// # Errors
+    /// When no server is known because none was discovered.
+    pub async fn advance(&self) -> Result<Pin, DiscoveryError> {
+        self.0.discover().await?;
+        let server = self.0.lock().advance(self.0.settings.strategy);
+        self.pinned(server)
+    }
+
+    /// The server of this reconcile: the one used last, or the next best where that has failed.
+    ///
+    /// # Errors
+    /// When no server is known because none was discovered.
+    pub async fn pin(&self) -> Result<Pin, DiscoveryError> {
+        self.0.discover().await?;
+        let server = self.0.lock().current();
+        self.pinned(server)
+    }
+
+    fn pinned(&self, server: Option<Server>) -> Result<Pin, DiscoveryError> {
+        let server = server.ok_or_else(|| DiscoveryError::NoServers(String::new()))?;
+        Ok(Pin { pool: self.clone(), server, tried: Vec::new() })
+    }
+
+    /// What is known of each server.
+    #[must_use]
+    pub fn status(&self) -> Vec<ServerStatus> {
+        let state = self.0.lock();
+        state.members.iter().map(|member| member.status(state.current.as_ref())).collect()
+    }
+
+    /// All servers, in order of preference.
+    #[must_use]
+    pub fn servers(&self) -> Vec<Server> {
+        self.0.lock().members.iter().map(|member| member.server.clone()).collect()
+    }
+
+    /// Deletes the security contexts on all servers and closes the connections.
+    pub async fn close(&self) {
+        for server in self.servers() {
+            server.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({:?})", self.servers())
+    }
+}
+
+impl Pin {
+    /// The server to use now.
+    #[must_use]
+    pub const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Moves on to another server, if this one failed and not what was asked of it, and another is left to try.
+    ///
+    /// A server is used once in a request: one that has failed in it is not tried again. What was sent to it must be
+    /// built and signed anew, and where [`ServerError::sent`] says that the outcome is unknown, be read back first.
+    pub fn fail_over(&mut self, error: &ServerError) -> bool {
+        if !error.is_transport() {
+            return false;
+        }
+        self.pool.0.failed(&self.server, error);
+        self.tried.push(self.server.address().clone());
+        match self.pool.0.lock().choose(&self.tried) {
+            Some(next) => {
+                tracing::warn!(from = %self.server.address(), to = %next.address(), %error, fault = %error.fault,
+                    "moving to another name server");
+                self.server = next;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that the server works.
+    pub fn succeeded(&self) {
+        self.pool.0.recovered(self.server.address());
+    }
+}
+
+impl Inner {
+    /// Marks a server, unless it is the only one, and watches for its return.
+    fn failed(self: &Arc<Self>, server: &Server, error: &ServerError) {
+        let watch = {
+            let mut state = self.lock();
+            let alone = state.members.len() < 2;
+            let Some(member) = state.members.iter_mut().find(|member| member.is(server.address())) else { return };
+            member.last_error = Some(error.clone());
+            !alone && !std::mem::replace(&mut member.failed, !alone)
+        };
+        if watch {
+            tokio::spawn(watch_for_return(Arc::downgrade(self), server.clone()));
+        }
+    }
+
+    fn recovered(&self, address: &ServerAddress) {
+        if let Some(member) = self.lock().members.iter_mut().find(|member| member.is(address)) {
+            member.failed = false;
+            member.last_error = None;
+        }
+    }
+
+    /// Looks up SRV records where that is due: in the background while there are servers to use.
+    async fn discover(self: &Arc<Self>) -> Result<(), DiscoveryError> {
+        if !self.settings.sources.iter().any(|source| matches!(source, ServerSource::Srv(_))) {
+            return Ok(());
+        }
+        let (empty, due) = {
+            let mut state = self.lock();
+            let due = state.discovered.is_none_or(|at| at.elapsed() >= REDISCOVERY);
+            let empty = state.members.is_empty();
+            if due && !empty {
+                state.discovered = Some(Instant::now());
+            }
+            (empty, due)
+        };
+        if empty {
+            return self.rediscover().await;
+        }
+        if due {
+            let pool = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = pool.rediscover().await {
+                    tracing::warn!(%error, "domain controllers could not be looked up again");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn rediscover(&self) -> Result<(), DiscoveryError> {
+        let timeout = self.settings.session.timeout;
+        let resolver = match &self.resolver {
+            Some(resolver) => resolver.clone(),
+            None => Resolver::system(timeout).await?,
+        };
+        let mut addresses: Vec<ServerAddress> = Vec::new();
+        for source in &self.settings.sources {
+            let found = match source {
+                ServerSource::Server(address) => vec![address.clone()],
+                ServerSource::Srv(domain) => resolver.controllers(domain, self.settings.port).await?,
+            };
+            addresses.extend(found);
+        }
+        self.replace_members(addresses);
+        self.lock().discovered = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Takes over this list; servers that are known already keep their connection, context and state.
+    fn replace_members(&self, addresses: Vec<ServerAddress>) {
+        let mut state = self.lock();
+        let mut known = std::mem::take(&mut state.members);
+        for address in addresses {
+            if state.members.iter().any(|member| member.is(&address)) {
+                continue;
+            }
+            let member = match known.iter().position(|member| member.is(&address)) {
+                Some(at) => known.swap_remove(at),
+                None => Member {
+                    server: Server::new(address, self.settings.session.clone()),
+                    failed: false,
+                    last_error: None,
+                },
+            };
+            state.members.push(member);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn advance(&mut self, strategy: Strategy) -> Option<Server> {
+        let working: Vec<_> = self.members.iter().filter(|member| !member.failed).collect();
+        let picked = match strategy {
+            Strategy::Sticky => None,
+            Strategy::RoundRobin => {
+                self.turn = self.turn.wrapping_add(1);
+                working.get(self.turn.wrapping_sub(1).checked_rem(working.len()).unwrap_or(0))
+            }
+            Strategy::Random => working.get(rand::random_range(0..working.len().max(1))),
+        };
+        match picked.map(|member| member.server.clone()) {
+            Some(server) => {
+                self.current = Some(server.address().clone());
+                Some(server)
+            }
+            None => self.choose(&[]),
+        }
+    }
+
+    fn current(&mut self) -> Option<Server> {
+        let wanted = self.current.as_ref();
+        let current = self.members.iter().find(|member| !member.failed && Some(member.server.address()) == wanted);
+        current.map(|member| member.server.clone()).or_else(|| self.choose(&[]))
+    }
+
+    /// The first server that works and was not tried, else the first that was not tried.
+    fn choose(&mut self, tried: &[ServerAddress]) -> Option<Server> {
+        let untried = || self.members.iter().filter(|member| !tried.contains(member.server.address()));
+        let member = untried().find(|member| !member.failed).or_else(|| untried().next())?;
+        let server = member.server.clone();
+        self.current = Some(server.address().clone());
+        Some(server)
+    }
+}
+
+impl Member {
+    fn is(&self, address: &ServerAddress) -> bool {
+        self.server.address() == address
+    }
+
+    fn status(&self, current: Option<&ServerAddress>) -> ServerStatus {
+        ServerStatus {
+            address: self.server.address().clone(),
+            in_use: Some(self.server.address()) == current,
+            failed: self.failed,
+            last_error: self.last_error.clone(),
+            context_remaining: self.server.context_remaining(),
+            negotiations: self.server.negotiations(),
+        }
+    }
+}
+
+/// Asks a failed server from time to time until it answers, so that no request has to find out.
+async fn watch_for_return(pool: Weak<Inner>, server: Server) {
+    loop {
+        sleep(RECHECK).await;
+        let answers = server.probe().await.is_ok();
+        let Some(pool) = pool.upgrade() else { return };
+        if answers {
+            tracing::info!(server = %server.address(), "the name server answers again");
+            pool.recovered(server.address());
+            return;
+        }
+    }
+}

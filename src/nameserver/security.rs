@@ -1,0 +1,164 @@
+//! What messages to a server are signed with.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::dns::Name;
+use crate::dns::tsig::{BadMac, HmacKey, Mac};
+use crate::gss::{GssBackend, GssError, SecurityContext};
+use crate::kerberos::{Realm, TargetName};
+
+/// The algorithm's name (RFC 3645 §6).
+static GSS_TSIG: LazyLock<Name> = LazyLock::new(|| name(&["gss-tsig"]));
+/// What Windows 2000 called it; some servers still do.
+static GSS_MICROSOFT: LazyLock<Name> = LazyLock::new(|| name(&["gss", "microsoft", "com"]));
+
+/// How messages are authenticated.
+#[derive(Clone)]
+pub enum Authentication {
+    /// GSS-TSIG (RFC 3645).
+    Gss(Gss),
+    /// A shared key (RFC 8945).
+    Hmac {
+        /// Key name.
+        name: Name,
+        /// Algorithm and secret.
+        key: HmacKey,
+    },
+    /// Neither signed nor verified.
+    Insecure,
+}
+
+/// GSS-TSIG with one realm, which nothing can change.
+#[derive(Clone)]
+pub struct Gss {
+    pub(super) backend: Arc<dyn GssBackend>,
+    realm: Realm,
+    /// One call at a time may wait for a KDC: a silent one blocks its thread for half a minute.
+    pub(super) kdc: Arc<Semaphore>,
+}
+
+impl Authentication {
+    /// GSS-TSIG with this source of security contexts, in this realm.
+    #[must_use]
+    pub fn gss(backend: Arc<dyn GssBackend>, realm: Realm) -> Self {
+        Self::Gss(Gss { backend, realm, kdc: Arc::new(Semaphore::new(1)) })
+    }
+}
+
+impl Gss {
+    /// The Kerberos name of the DNS service on this host; the realm is the one given at construction.
+    pub(super) fn target(&self, host: &str) -> TargetName {
+        TargetName::dns(host, &self.realm)
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gss(gss) => write!(f, "Gss({})", gss.realm),
+            Self::Hmac { name, key } => write!(f, "Hmac({name}, {key:?})"),
+            Self::Insecure => f.write_str("Insecure"),
+        }
+    }
+}
+
+/// Why something is not signed, or does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// With a shared key.
+    #[error(transparent)]
+    Hmac(#[from] BadMac),
+    /// With a security context.
+    #[error(transparent)]
+    Gss(#[from] GssError),
+}
+
+/// A key that messages are signed with now.
+#[derive(Clone)]
+pub(super) enum Key {
+    Gss(Arc<Context>),
+    Hmac { name: Name, key: HmacKey },
+}
+
+/// A security context that both sides have completed, under the name the server knows it by.
+pub(super) struct Context {
+    pub(super) name: Name,
+    pub(super) established: Instant,
+    pub(super) lifetime: Duration,
+    inner: Mutex<Box<dyn SecurityContext>>,
+}
+
+impl Context {
+    pub(super) fn new(name: Name, lifetime: Duration, inner: Box<dyn SecurityContext>) -> Self {
+        Self { name, established: Instant::now(), lifetime, inner: Mutex::new(inner) }
+    }
+
+    /// Time left until the first of context, ticket and server's key ends.
+    pub(super) fn remaining(&self) -> Duration {
+        self.lifetime.saturating_sub(self.established.elapsed())
+    }
+
+    /// Whether four fifths of its life are over.
+    pub(super) fn is_due(&self) -> bool {
+        self.established.elapsed() >= self.lifetime.mul_f64(0.8)
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&mut dyn SecurityContext) -> T) -> T {
+        // A MIC takes microseconds and asks no KDC, so the lock is never held for long.
+        call(self.inner.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
+    }
+}
+
+impl Key {
+    pub(super) fn name(&self) -> &Name {
+        match self {
+            Self::Gss(context) => &context.name,
+            Self::Hmac { name, .. } => name,
+        }
+    }
+}
+
+impl Mac for Key {
+    type Error = KeyError;
+
+    fn algorithm(&self) -> &Name {
+        match self {
+            Self::Gss(_) => gss_tsig(),
+            Self::Hmac { key, .. } => key.algorithm(),
+        }
+    }
+
+    fn accepts(&self, algorithm: &Name) -> bool {
+        self.algorithm() == algorithm || (matches!(self, Self::Gss(_)) && *algorithm == *GSS_MICROSOFT)
+    }
+
+    fn sign(&mut self, octets: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match self {
+            Self::Gss(context) => Ok(context.with(|context| context.mic(octets))?),
+            Self::Hmac { key, .. } => Ok(key.sign(octets)?),
+        }
+    }
+
+    fn verify(&mut self, octets: &[u8], mac: &[u8]) -> Result<(), KeyError> {
+        match self {
+            Self::Gss(context) => Ok(context.with(|context| context.verify_mic(octets, mac))?),
+            Self::Hmac { key, .. } => Ok(key.verify(octets, mac)?),
+        }
+    }
+}
+
+/// The name of the GSS-TSIG algorithm.
+pub(super) fn gss_tsig() -> &'static Name {
+    &GSS_TSIG
+}
+
+/// A name of these labels, which are well formed.
+fn name(labels: &[&str]) -> Name {
+    Name::from_labels(labels.iter().map(|label| label.as_bytes())).unwrap_or_else(|_| Name::root())
+}

@@ -1,0 +1,187 @@
+//! What can be asked of an authoritative server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Fault, Sent, ServerError};
+use super::security::KeyError;
+use super::session::{Reply, Request, Session, Settings, random_id, refusal};
+use crate::dns::tsig::{Flaw, Form};
+use crate::dns::{
+    Message, Name, Opcode, Outcome, Query, Rcode, RecordType, ReplyError, Rrset, ServerAddress, Soa, Transfer, Update,
+    ZoneContents, ZoneName,
+};
+
+/// An authoritative server, with its connection and security context. Clones share both.
+#[derive(Clone)]
+pub struct Server {
+    session: Arc<Session>,
+}
+
+/// How a server answered an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateReply {
+    /// The response code.
+    pub rcode: Rcode,
+    /// What it is worth.
+    pub authenticity: Authenticity,
+}
+
+/// What an answer is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authenticity {
+    /// It comes from the holder of the key.
+    Verified(Form),
+    /// It may come from anyone: NOERROR is to be decided by reading back, another code is a hint.
+    Unverified(Flaw<KeyError>),
+    /// Messages are neither signed nor verified here, by configuration.
+    NotAsked,
+}
+
+impl Authenticity {
+    /// Whether the answer may be believed.
+    #[must_use]
+    pub const fn is_believable(&self) -> bool {
+        !matches!(self, Self::Unverified(_))
+    }
+}
+
+impl Server {
+    /// A server at this address; nothing is sent yet.
+    #[must_use]
+    pub fn new(address: ServerAddress, settings: Arc<Settings>) -> Self {
+        Self { session: Arc::new(Session::new(address, settings)) }
+    }
+
+    /// Where it is, as configured or discovered.
+    #[must_use]
+    pub fn address(&self) -> &ServerAddress {
+        self.session.address()
+    }
+
+    /// Time that the security context has left, while there is one.
+    #[must_use]
+    pub fn context_remaining(&self) -> Option<Duration> {
+        self.session.context_remaining()
+    }
+
+    /// Security contexts negotiated so far.
+    #[must_use]
+    pub fn negotiations(&self) -> u64 {
+        self.session.negotiations()
+    }
+
+    /// The zone's SOA record, from which its serial.
+    ///
+    /// # Errors
+    /// When the server does not answer, is not authoritative, or the answer does not verify.
+    pub async fn soa(&self, zone: &ZoneName) -> Result<Soa, ServerError> {
+        let query = Query::soa(zone);
+        let read = async { query.soa_answer(&self.read(&query).await?).map_err(|error| self.unanswered(error)) };
+        read.await.map_err(|error| error.about(zone))
+    }
+
+    /// The RRset of this name and type; none when there is none. A wildcard may have answered for the name.
+    ///
+    /// # Errors
+    /// When the server does not answer, is not authoritative, or the answer does not verify.
+    pub async fn query(&self, name: &Name, rtype: RecordType) -> Result<Option<Rrset>, ServerError> {
+        let query = Query::new(name.clone(), rtype);
+        query.answer(&self.read(&query).await?).map_err(|error| self.unanswered(error))
+    }
+
+    /// The whole zone by AXFR, every message verified.
+    ///
+    /// # Errors
+    /// When it does not come whole, or does not verify.
+    pub async fn transfer(&self, zone: &ZoneName) -> Result<ZoneContents, ServerError> {
+        let transfer = |id| Transfer::whole(zone.clone(), id);
+        match self.session.transfer(transfer, self.sign_reads()).await {
+            Ok(Outcome::Whole(contents) | Outcome::Updated(contents)) => Ok(contents),
+            Ok(Outcome::Unchanged) => Err(self.unanswered(ReplyError::WrongQuestion).about(zone)),
+            Err(error) => Err(error.about(zone)),
+        }
+    }
+
+    /// The zone by its differences to what is held (IXFR), every message verified; the server may send it whole.
+    ///
+    /// # Errors
+    /// When it does not come whole, does not verify, or the differences do not fit.
+    pub async fn transfer_since(&self, held: Arc<ZoneContents>) -> Result<Outcome, ServerError> {
+        let transfer = |id| Transfer::incremental(held.clone(), id);
+        self.session.transfer(transfer, self.sign_reads()).await.map_err(|error| error.about(held.zone()))
+    }
+
+    /// Sends an update and tells how the server answered, whatever the code.
+    ///
+    /// # Errors
+    /// When there is no answer, or the server does not accept the signature. [`ServerError::sent`] tells whether the
+    /// update may have been applied all the same.
+    pub async fn update(&self, update: &Update) -> Result<UpdateReply, ServerError> {
+        self.send_update(update).await.map_err(|error| error.about(&update.zone))
+    }
+
+    async fn send_update(&self, update: &Update) -> Result<UpdateReply, ServerError> {
+        let encoded = update.encode(random_id());
+        let octets = encoded.map_err(|error| self.error(Sent::Nothing, Fault::Encode(Arc::new(error))))?;
+        let request = Request { octets: &octets, signed: true, repeatable: false };
+        let Reply { message, proof } = self.session.exchange(&request).await?;
+        if message.opcode() != Opcode::UPDATE {
+            return Err(self.error(Sent::Unknown, Fault::WrongAnswer));
+        }
+        let authenticity = match proof {
+            None => Authenticity::NotAsked,
+            Some(Ok(form)) => Authenticity::Verified(form),
+            Some(Err(flaw)) => Authenticity::Unverified(flaw),
+        };
+        Ok(UpdateReply { rcode: message.rcode(), authenticity })
+    }
+
+    /// Whether the server answers at all; any answer will do.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn probe(&self) -> Result<(), ServerError> {
+        let octets = Query::new(Name::root(), RecordType::SOA).encode(random_id());
+        let request = Request { octets: &octets, signed: false, repeatable: true };
+        self.session.exchange(&request).await.map(|_| ())
+    }
+
+    /// Deletes the security context on the server and closes the connection, within the timeout.
+    pub async fn close(&self) {
+        self.session.close().await;
+    }
+
+    /// The answer to a query, verified unless reads are not signed.
+    async fn read(&self, query: &Query) -> Result<Message, ServerError> {
+        let id = random_id();
+        let octets = query.encode(id);
+        let request = Request { octets: &octets, signed: self.sign_reads(), repeatable: true };
+        let Reply { message, proof } = self.session.exchange(&request).await?;
+        if let Some(Err(flaw)) = proof {
+            let fault = refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply);
+            return Err(self.error(Sent::Answered, fault));
+        }
+        query.check(id, &message).map_err(|error| self.unanswered(error))?;
+        Ok(message)
+    }
+
+    fn sign_reads(&self) -> bool {
+        self.session.settings().sign_reads
+    }
+
+    fn unanswered(&self, error: ReplyError) -> ServerError {
+        self.error(Sent::Answered, Fault::Reply(error))
+    }
+
+    fn error(&self, sent: Sent, fault: Fault) -> ServerError {
+        ServerError { server: self.address().clone(), zone: None, sent, fault }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({})", self.address())
+    }
+}

@@ -1,0 +1,403 @@
+//! What is kept between requests to one server: an idle connection and a security context.
+//!
+//! A connection is taken, used and put back. A request that is dropped half-way drops its connection with it, so that
+//! nobody ever reads the rest of another's answer; the security context stays, since gaps in its sequence do not matter.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::clock;
+use super::connection::Connection;
+use super::error::{Fault, Sent, ServerError};
+use super::negotiation::{Negotiation, Step};
+use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
+use super::tls::Tls;
+use crate::dns::tkey::{Mode, TkeyQuery};
+use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, StreamError, Transaction, TsigError};
+use crate::dns::wire::Reader;
+use crate::dns::{Message, Outcome, Progress, Rcode, ReplyError, ServerAddress, Transfer, TransferError};
+
+/// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
+const MAX_IDLE: Duration = Duration::from_secs(15);
+/// Time between two attempts to renew a security context that is still good.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+
+/// What all servers have in common.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Longest wait for one step: connecting, the KDC, an answer, or the next message of a transfer.
+    pub timeout: Duration,
+    /// What messages are signed with.
+    pub authentication: Authentication,
+    /// DNS over TLS, where wanted.
+    pub tls: Option<Tls>,
+    /// Whether queries and transfers are signed and verified; updates always are.
+    pub sign_reads: bool,
+}
+
+/// A request in the unsigned form that each attempt starts from.
+pub(super) struct Request<'a> {
+    pub(super) octets: &'a [u8],
+    pub(super) signed: bool,
+    /// Whether it does no harm when the server gets it twice.
+    pub(super) repeatable: bool,
+}
+
+/// An answer, and what proves it: nothing where nothing was signed.
+pub(super) struct Reply {
+    pub(super) message: Message,
+    pub(super) proof: Option<Result<Form, Flaw<KeyError>>>,
+}
+
+/// A first message that has arrived, the connection that may bring more, and what verifies them.
+struct Arrival {
+    connection: Connection,
+    octets: Vec<u8>,
+    signed: Option<(Key, Transaction)>,
+}
+
+/// A failed attempt.
+type Failure = (Sent, Fault);
+
+/// Connection and security context of one server.
+pub(super) struct Session {
+    address: ServerAddress,
+    settings: Arc<Settings>,
+    idle: Mutex<Option<(Connection, Instant)>>,
+    context: Mutex<Option<Arc<Context>>>,
+    negotiating: tokio::sync::Mutex<()>,
+    renewing: AtomicBool,
+    negotiations: AtomicU64,
+}
+
+impl Session {
+    pub(super) fn new(address: ServerAddress, settings: Arc<Settings>) -> Self {
+        Self {
+            address,
+            settings,
+            idle: Mutex::new(None),
+            context: Mutex::new(None),
+            negotiating: tokio::sync::Mutex::new(()),
+            renewing: AtomicBool::new(false),
+            negotiations: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) const fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Security contexts negotiated so far.
+    pub(super) fn negotiations(&self) -> u64 {
+        self.negotiations.load(Ordering::Relaxed)
+    }
+
+    /// Time that the security context has left, while there is one.
+    pub(super) fn context_remaining(&self) -> Option<Duration> {
+        self.current().map(|context| context.remaining())
+    }
+
+    /// Sends a request and receives its one answer.
+    pub(super) async fn exchange(self: &Arc<Self>, request: &Request<'_>) -> Result<Reply, ServerError> {
+        let mut renegotiated = false;
+        loop {
+            let arrival = self.begin(request).await.map_err(|failure| self.error(failure))?;
+            self.put_back(arrival.connection);
+            let answered = |fault| self.error((Sent::Answered, fault));
+            let unread = |error| self.error((Sent::Unknown, Fault::Malformed(error)));
+            let Some((mut key, transaction)) = arrival.signed else {
+                return Ok(Reply { message: Message::parse(&arrival.octets).map_err(unread)?, proof: None });
+            };
+            match transaction.verify(&mut key, &arrival.octets, clock::now()).map_err(unread)? {
+                Answer::Verified(verified) => {
+                    let form = verified.form();
+                    return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)) });
+                }
+                Answer::Unverified(_, Flaw::Rejected { error, .. }) if !renegotiated && self.forgets(&key, error) => {
+                    renegotiated = true;
+                }
+                Answer::Unverified(_, Flaw::Rejected { error, signed }) => {
+                    return Err(answered(Fault::Rejected { key: key.name().clone(), error, signed }));
+                }
+                Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)) }),
+            }
+        }
+    }
+
+    /// Transfers a zone; `transfer` makes each attempt afresh from its message id.
+    pub(super) async fn transfer(
+        self: &Arc<Self>,
+        transfer: impl Fn(u16) -> Transfer,
+        signed: bool,
+    ) -> Result<Outcome, ServerError> {
+        let mut renegotiated = false;
+        loop {
+            let attempt = transfer(random_id());
+            let request = Request { octets: &attempt.request(), signed, repeatable: true };
+            let arrival = self.begin(&request).await.map_err(|failure| self.error(failure))?;
+            let key = arrival.signed.as_ref().map(|(key, _)| key.clone());
+            match (self.receive_transfer(attempt, &request, arrival).await, key) {
+                (Err(Fault::Rejected { error, .. }), Some(key)) if !renegotiated && self.forgets(&key, error) => {
+                    renegotiated = true;
+                }
+                (outcome, _) => return outcome.map_err(|fault| self.error((Sent::Answered, fault))),
+            }
+        }
+    }
+
+    /// Reads a transfer to its end; every message is verified before it is believed.
+    async fn receive_transfer(
+        &self,
+        transfer: Transfer,
+        request: &Request<'_>,
+        arrival: Arrival,
+    ) -> Result<Outcome, Fault> {
+        let id = id_of(request.octets)?;
+        let Arrival { mut connection, mut octets, signed } = arrival;
+        let mut stream = signed.map(|(key, transaction)| (key, transaction.into_stream()));
+        let mut transfer = transfer;
+        loop {
+            let messages = match &mut stream {
+                None => vec![octets],
+                Some((key, stream)) => {
+                    let verified = stream.verify(key, &octets, clock::now());
+                    let verified = verified.map_err(|error| unverified(key, error))?;
+                    verified.into_iter().map(tsig::Verified::into_inner).collect()
+                }
+            };
+            let mut progress = Progress::More(transfer);
+            for message in messages {
+                let Progress::More(waiting) = progress else { return Err(TransferError::Trailing.into()) };
+                progress = waiting.answer(&message)?;
+            }
+            match progress {
+                Progress::Done(outcome) => {
+                    self.put_back(connection);
+                    return Ok(outcome);
+                }
+                Progress::More(waiting) => transfer = waiting,
+            }
+            (connection, octets) = match connection.receive(id).await {
+                Ok(next) => next,
+                Err(Fault::Closed) => return Err(transfer.cut_off().into()),
+                Err(fault) => return Err(fault),
+            };
+        }
+    }
+
+    /// Tells the server to delete the security context, and closes the connection.
+    pub(super) async fn close(self: &Arc<Self>) {
+        if let Some(context) = self.current() {
+            let query = TkeyQuery { key: &context.name, algorithm: gss_tsig(), mode: Mode::Delete, key_data: &[] };
+            if let Ok(octets) = query.encode(random_id(), clock::now()) {
+                let request = Request { octets: &octets, signed: true, repeatable: false };
+                // It is a courtesy: the server forgets the context by itself in the end.
+                if let Err((_, fault)) = self.attempt(&request, Some(Key::Gss(context))).await {
+                    tracing::debug!(server = %self.address, %fault, "the security context was not deleted");
+                }
+            }
+        }
+        *lock(&self.context) = None;
+        *lock(&self.idle) = None;
+    }
+
+    /// Signs and sends a request, and waits for the first message of its answer.
+    async fn begin(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
+        let key = if request.signed { self.key().await.map_err(|fault| (Sent::Nothing, fault))? } else { None };
+        match self.attempt(request, key).await {
+            // An expired or broken context fails here, before anything was sent.
+            Err((sent, Fault::Sign { key, cause: KeyError::Gss(cause) })) => {
+                tracing::info!(server = %self.address, %key, %cause, "the security context has ended");
+                *lock(&self.context) = None;
+                let key = self.key().await.map_err(|fault| (sent, fault))?;
+                self.attempt(request, key).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// One request over the idle connection, or over a new one where that is gone; signed afresh for each.
+    async fn attempt(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Arrival, Failure> {
+        let id = id_of(request.octets).map_err(|fault| (Sent::Nothing, fault))?;
+        if let Some(idle) = self.take_idle() {
+            match send(idle, id, request.octets, key.as_mut()).await {
+                // The server may have closed it in just this moment.
+                Err((Sent::Nothing, Fault::Send(_))) => {}
+                Err((_, Fault::Closed | Fault::Receive(_))) if request.repeatable => {}
+                outcome => return outcome,
+            }
+        }
+        let connection = self.connect().await.map_err(|fault| (Sent::Nothing, fault))?;
+        send(connection, id, request.octets, key.as_mut()).await
+    }
+
+    async fn connect(&self) -> Result<Connection, Fault> {
+        Connection::open(&self.address, self.settings.tls.as_ref(), self.settings.timeout).await
+    }
+
+    /// What requests are signed with now; negotiates where there is nothing yet.
+    async fn key(self: &Arc<Self>) -> Result<Option<Key>, Fault> {
+        match &self.settings.authentication {
+            Authentication::Insecure => Ok(None),
+            Authentication::Hmac { name, key } => Ok(Some(Key::Hmac { name: name.clone(), key: key.clone() })),
+            Authentication::Gss(gss) => self.established(gss).await.map(|context| Some(Key::Gss(context))),
+        }
+    }
+
+    async fn established(self: &Arc<Self>, gss: &Gss) -> Result<Arc<Context>, Fault> {
+        if let Some(context) = self.current() {
+            if context.is_due() {
+                self.renew(gss);
+            }
+            return Ok(context);
+        }
+        let limit = self.settings.timeout;
+        let _turn = timeout(limit, self.negotiating.lock()).await.map_err(|_| Fault::KdcSilent(limit))?;
+        match self.current() {
+            Some(context) => Ok(context),
+            None => self.negotiate(gss).await,
+        }
+    }
+
+    /// Negotiates a context over a connection of its own, which becomes the idle one.
+    async fn negotiate(&self, gss: &Gss) -> Result<Arc<Context>, Fault> {
+        let target = gss.target(&self.address.host);
+        let mut negotiation = Negotiation::start(gss, target, self.settings.timeout).await?;
+        let mut connection = self.connect().await?;
+        loop {
+            let id = random_id();
+            let request = negotiation.request(id, clock::now())?;
+            let (open, answer) = connection.send(&request).await?.receive(id).await?;
+            connection = open;
+            match negotiation.answer(&answer, clock::now())? {
+                Step::Ask(next) => negotiation = next,
+                Step::Established(context) => {
+                    let context = Arc::new(context);
+                    tracing::info!(server = %self.address, key = %context.name, lifetime = ?context.lifetime,
+                        "security context established");
+                    self.negotiations.fetch_add(1, Ordering::Relaxed);
+                    *lock(&self.context) = Some(context.clone());
+                    self.put_back(connection);
+                    return Ok(context);
+                }
+            }
+        }
+    }
+
+    /// Negotiates the next context in the background; the present one stays in use until that stands.
+    fn renew(self: &Arc<Self>, gss: &Gss) {
+        if self.renewing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (session, gss) = (self.clone(), gss.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = session.negotiate(&gss).await {
+                tracing::warn!(server = %session.address, %fault, "the security context could not be renewed yet");
+                sleep(RENEWAL_PAUSE).await;
+            }
+            session.renewing.store(false, Ordering::Release);
+        });
+    }
+
+    /// Drops the context that the server does not accept; false where a new one would not help.
+    ///
+    /// BADSIG counts too: a context that has fallen out of step with the server's never gets into it again.
+    fn forgets(&self, key: &Key, error: TsigError) -> bool {
+        let Key::Gss(rejected) = key else { return false };
+        if !matches!(error, TsigError::BadKey | TsigError::BadSig) {
+            return false;
+        }
+        tracing::info!(server = %self.address, key = %rejected.name, %error, "the server has lost the security context");
+        let mut context = lock(&self.context);
+        if context.as_ref().is_some_and(|current| Arc::ptr_eq(current, rejected)) {
+            *context = None;
+        }
+        true
+    }
+
+    fn current(&self) -> Option<Arc<Context>> {
+        lock(&self.context).clone().filter(|context| !context.remaining().is_zero())
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let (mut connection, since) = lock(&self.idle).take()?;
+        (since.elapsed() < MAX_IDLE && connection.is_quiet()).then_some(connection)
+    }
+
+    fn put_back(&self, connection: Connection) {
+        *lock(&self.idle) = Some((connection, Instant::now()));
+    }
+
+    fn error(&self, (sent, fault): Failure) -> ServerError {
+        ServerError { server: self.address.clone(), zone: None, sent, fault }
+    }
+}
+
+/// Signs and sends a message over a connection, and receives the first message of its answer.
+async fn send(connection: Connection, id: u16, message: &[u8], key: Option<&mut Key>) -> Result<Arrival, Failure> {
+    let (octets, signed) = match key {
+        None => (message.to_vec(), None),
+        Some(key) => {
+            let (octets, transaction) = sign(key, message).map_err(|fault| (Sent::Nothing, fault))?;
+            (octets, Some((key.clone(), transaction)))
+        }
+    };
+    let connection = connection.send(&octets).await.map_err(|fault| match fault {
+        // What was not written to its end cannot be read by the server.
+        Fault::Send(_) | Fault::NoRoom => (Sent::Nothing, fault),
+        fault => (Sent::Unknown, fault),
+    })?;
+    let (connection, octets) = connection.receive(id).await.map_err(|fault| (Sent::Unknown, fault))?;
+    Ok(Arrival { connection, octets, signed })
+}
+
+fn sign(key: &mut Key, message: &[u8]) -> Result<(Vec<u8>, Transaction), Fault> {
+    let name = key.name().clone();
+    tsig::sign(key, &name, message, clock::now()).map_err(|error| match error {
+        SignError::Mac(cause) => Fault::Sign { key: name, cause },
+        SignError::TooLarge => Fault::NoRoom,
+        SignError::Wire(error) => Fault::Malformed(error),
+    })
+}
+
+/// What a message that does not verify means: its code is a hint why nothing came, and its contents are worth nothing.
+fn unverified(key: &Key, error: StreamError<KeyError>) -> Fault {
+    match error {
+        StreamError::Wire(error) => Fault::Malformed(error),
+        StreamError::TooManyUnsigned | StreamError::UnsignedEnd(_) => Fault::SignatureGap,
+        StreamError::Flaw { flaw: Flaw::Rejected { error, signed }, .. } => {
+            Fault::Rejected { key: key.name().clone(), error, signed }
+        }
+        StreamError::Flaw { message, flaw } => refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply),
+    }
+}
+
+/// The failure that a reply's code tells, if it does.
+pub(super) fn refusal(message: &Message) -> Option<ReplyError> {
+    match message.rcode() {
+        Rcode::NOERROR | Rcode::NXDOMAIN => None,
+        Rcode::REFUSED => Some(ReplyError::Refused),
+        Rcode::NOTAUTH => Some(ReplyError::NotAuthoritative),
+        other => Some(ReplyError::Failed(other)),
+    }
+}
+
+/// A message id; unpredictable, since it also tells answers apart.
+pub(super) fn random_id() -> u16 {
+    rand::random()
+}
+
+fn id_of(octets: &[u8]) -> Result<u16, Fault> {
+    Ok(Reader::at(octets, 0).u16()?)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
