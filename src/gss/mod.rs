@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use crate::kerberos::TargetName;
 
+mod context;
+mod credential;
 mod error;
-pub use error::GssError;
+pub mod keytab;
+pub mod krb5_conf;
+mod mit;
+
+pub use error::{GssError, code};
+pub use mit::MitBackend;
 
 /// A source of security contexts for one client principal.
 ///

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::gss::{GssError, code};
+
 /// Why something failed. The label is stable: metrics and dashboards rely on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
@@ -25,6 +27,8 @@ pub enum Cause {
     CredentialUnreadable,
     /// The keytab has no key for the principal.
     KeytabLacksPrincipal,
+    /// Kerberos failed in a way that has no cause of its own here.
+    KerberosFailed,
     /// No name server answers.
     ServerUnreachable,
     /// The server refuses to negotiate a security context.
@@ -169,6 +173,11 @@ impl Cause {
                 "the keytab holds no key for the client principal",
                 "export the keytab for RFC2136_KERBEROS_USERNAME, or set the user name to a principal in it",
             ),
+            Self::KerberosFailed => (
+                "kerberos_failed",
+                "Kerberos failed",
+                "read the Kerberos library's words; KRB5_TRACE=/dev/stderr shows every step",
+            ),
             Self::ServerUnreachable => (
                 "server_unreachable",
                 "the name server does not answer",
@@ -283,6 +292,60 @@ impl Cause {
                 ("malformed", "the value cannot be written as this record type", "correct the target at its source")
             }
             Self::Internal => ("internal", "a defect of this program", "report it with the log lines around it"),
+        }
+    }
+}
+
+impl From<&GssError> for Cause {
+    fn from(error: &GssError) -> Self {
+        match error.minor {
+            code::CLIENT_UNKNOWN => Self::PrincipalUnknown,
+            // A wrong realm shows as a missing ticket-granting service of that realm.
+            code::SERVER_UNKNOWN if error.minor_text.contains("krbtgt/") => Self::RealmWrong,
+            code::SERVER_UNKNOWN => Self::SpnUnknown,
+            code::CLIENT_REVOKED | code::CLIENT_EXPIRED => Self::AccountRevoked,
+            code::KEY_EXPIRED => Self::PasswordExpired,
+            code::PREAUTH_FAILED | code::BAD_INTEGRITY => Self::PreauthenticationFailed,
+            code::SKEW | code::TICKET_NOT_YET_VALID | code::TICKET_EXPIRED => Self::ClockSkew,
+            code::REALM_UNKNOWN => Self::RealmWrong,
+            code::KDC_UNREACHABLE => Self::NoKdc,
+            code::KEYTAB_LACKS_PRINCIPAL => Self::KeytabLacksPrincipal,
+            code::KEYTAB_UNREADABLE | code::CCACHE_MISSING => Self::CredentialUnreadable,
+            _ => Self::KerberosFailed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kerberos_code_has_the_cause_that_names_its_setting() {
+        let cases = [
+            (-1_765_328_378, "", Cause::PrincipalUnknown),
+            (
+                -1_765_328_377,
+                "Server DNS/nope.example.test@EXAMPLE.TEST not found in Kerberos database",
+                Cause::SpnUnknown,
+            ),
+            (
+                -1_765_328_377,
+                "Server krbtgt/EXAMPLE.TEST.@EXAMPLE.TEST not found in Kerberos database",
+                Cause::RealmWrong,
+            ),
+            (-1_765_328_366, "", Cause::AccountRevoked),
+            (-1_765_328_361, "", Cause::PasswordExpired),
+            (-1_765_328_360, "", Cause::PreauthenticationFailed),
+            (-1_765_328_353, "", Cause::PreauthenticationFailed),
+            (-1_765_328_347, "", Cause::ClockSkew),
+            (-1_765_328_230, "", Cause::RealmWrong),
+            (-1_765_328_228, "", Cause::NoKdc),
+            (-1_765_328_189, "", Cause::CredentialUnreadable),
+        ];
+        for (minor, text, cause) in cases {
+            let error = GssError { minor, minor_text: text.to_owned(), ..GssError::default() };
+            assert_eq!(Cause::from(&error), cause, "{minor} {text}");
         }
     }
 }
