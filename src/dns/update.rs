@@ -290,13 +290,21 @@ impl RdataText<'_> {
         match self.0 {
             RecordType::A => <[u8; 4]>::try_from(wire).ok().map(|octets| Ipv4Addr::from(octets).to_string()),
             RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(|octets| Ipv6Addr::from(octets).to_string()),
-            RecordType::CNAME | RecordType::DNAME | RecordType::NS | RecordType::PTR => {
-                Name::from_wire(wire).ok().map(|name| name.to_string())
-            }
+            RecordType::CNAME | RecordType::DNAME | RecordType::NS | RecordType::PTR => numbers_and_name(0, wire),
+            RecordType::MX => numbers_and_name(1, wire),
+            RecordType::SRV => numbers_and_name(3, wire),
             RecordType::TXT => quoted(wire),
             _ => None,
         }
     }
+}
+
+/// So many 16-bit numbers and a name; none when the octets are something else.
+fn numbers_and_name(count: usize, wire: &[u8]) -> Option<String> {
+    let (numbers, name) = wire.split_at_checked(2 * count)?;
+    let name = Name::from_wire(name).ok()?;
+    let numbers = numbers.as_chunks().0.iter().map(|number| u16::from_be_bytes(*number).to_string());
+    Some(numbers.chain([name.to_string()]).collect::<Vec<_>>().join(" "))
 }
 
 /// Character-strings in quotes, blank separated; none when the octets are something else.

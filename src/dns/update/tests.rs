@@ -120,6 +120,9 @@ fn a_script_says_what_the_message_says() {
             },
             add("t.example.test", RecordType::TXT, b"\x06a\"b\\;\n\x00"),
             add("m.example.test", RecordType::MX, b"\x00\x0a\x01m\x00"),
+            add("s.example.test", RecordType::SRV, b"\x00\x01\x00\x02\x01\xbb\x01s\x00"),
+            add("o.example.test", RecordType::MX, b"\x00\x0a\xc0\x00"),
+            add("c.example.test", RecordType::CAA, b"\x00\x05issueca"),
         ],
     )
     .nsupdate_script();
@@ -134,7 +137,10 @@ prereq yxrrset www.example.test. IN A 192.0.2.1
 prereq yxrrset www.example.test. IN A 192.0.2.2
 update delete sp\032ace.example.test. IN A 1.2.3.4
 update add t.example.test. 300 IN TXT "a\"b\\;\010" ""
-update add m.example.test. 300 IN MX \# 5 000a016d00
+update add m.example.test. 300 IN MX 10 m.
+update add s.example.test. 300 IN SRV 1 2 443 s.
+update add o.example.test. 300 IN MX \# 4 000ac000
+update add c.example.test. 300 IN CAA \# 9 000569737375656361
 send
 "#
     );
