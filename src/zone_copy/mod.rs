@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::dns::{Outcome, ServerAddress, Update, ZoneContents, ZoneName};
 
 mod refresh;
+mod server;
 mod slot;
 
 use refresh::Fresh;
@@ -25,8 +26,8 @@ use slot::{Flight, Slot};
 /// Copies are kept for this many servers: the one in use, and the one it took over from.
 const SERVERS: usize = 2;
 
-/// A server that zones are read from.
-pub trait ZoneSource: Send + Sync + 'static {
+/// A server that zones are read from; clones are the same server.
+pub trait ZoneSource: Clone + Send + Sync + 'static {
     /// Why it could not be read; every waiter gets it.
     type Error: Clone + Send + Sync + 'static;
 
@@ -155,12 +156,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
     ///
     /// # Errors
     /// At the deadline, or when the server cannot be read; never with an old copy instead.
-    pub async fn read(
-        &self,
-        zone: &ZoneName,
-        source: &Arc<S>,
-        deadline: Instant,
-    ) -> Result<ZoneCopy, ReadError<S::Error>> {
+    pub async fn read(&self, zone: &ZoneName, source: &S, deadline: Instant) -> Result<ZoneCopy, ReadError<S::Error>> {
         self.read_since(0, zone, source, deadline).await
     }
 
@@ -171,7 +167,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
     pub async fn read_anew(
         &self,
         zone: &ZoneName,
-        source: &Arc<S>,
+        source: &S,
         deadline: Instant,
     ) -> Result<ZoneCopy, ReadError<S::Error>> {
         let next = self.lock().next;
@@ -197,7 +193,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
         &self,
         oldest: u64,
         zone: &ZoneName,
-        source: &Arc<S>,
+        source: &S,
         deadline: Instant,
     ) -> Result<ZoneCopy, ReadError<S::Error>> {
         let read = async {
@@ -212,7 +208,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
     }
 
     /// The refresh to wait for, started if there is none; or one that is too old and must end first.
-    fn board(&self, oldest: u64, zone: &ZoneName, source: &Arc<S>) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
+    fn board(&self, oldest: u64, zone: &ZoneName, source: &S) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
         let server = source.address();
         let mut slots = self.lock();
         slots.touch(server);
@@ -226,7 +222,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
         let slot = slots.slot(zone, server);
         let base = slot.base();
         slot.start(Flight::new(number, landing.clone()));
-        tokio::spawn(fly(Arc::clone(&self.slots), zone.clone(), Arc::clone(source), base, (number, sender)));
+        tokio::spawn(fly(Arc::clone(&self.slots), zone.clone(), source.clone(), base, (number, sender)));
         Ok(landing)
     }
 
@@ -239,11 +235,11 @@ impl<S: ZoneSource> ZoneCopies<S> {
 async fn fly<S: ZoneSource>(
     slots: Arc<Mutex<Slots<S::Error>>>,
     zone: ZoneName,
-    source: Arc<S>,
+    source: S,
     base: Option<refresh::Base>,
     (number, sender): (u64, watch::Sender<Landing<S::Error>>),
 ) {
-    let result = refresh::refresh(&*source, &zone, base).await;
+    let result = refresh::refresh(&source, &zone, base).await;
     let copy = lock(&slots).land(&key(&zone, source.address()), number, result, now());
     sender.send_replace(Some(copy));
 }

@@ -31,7 +31,7 @@ struct Server {
     gate: Option<Notify>,
 }
 
-impl ZoneSource for Server {
+impl ZoneSource for Arc<Server> {
     type Error = Fault;
 
     fn address(&self) -> &ServerAddress {
@@ -138,7 +138,7 @@ fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-async fn read(copies: &ZoneCopies<Server>, server: &Arc<Server>) -> ZoneCopy {
+async fn read(copies: &ZoneCopies<Arc<Server>>, server: &Arc<Server>) -> ZoneCopy {
     copies.read(&zone(), server, later()).await.unwrap()
 }
 
