@@ -185,3 +185,8 @@ pub fn sign<M: Mac>(
     let octets = tsig.append(message).ok_or(SignError::TooLarge)?;
     Ok((octets, Transaction::new(key.clone(), tsig.mac)))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,20 @@
 //! The TSIG record: its octets, and how it is put on and taken off a message (RFC 8945 §4).
 
-use crate::dns::message::{Class, HEADER_OCTETS, Rcode};
+use crate::dns::message::{HEADER_OCTETS, Rcode};
 use crate::dns::wire::Reader;
 use crate::dns::{Name, RecordType, WireError};
 
 /// From this value on, an octet where a label starts is a pointer (RFC 1035 §4.1.4).
 const POINTER: u8 = 0xc0;
+/// Class ANY and TTL 0 (RFC 8945 §4.2).
+const ANY_ZERO: [u8; 6] = [0x00, 0xff, 0, 0, 0, 0];
 
 /// A TSIG record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tsig {
     pub(super) key: Name,
+    /// Class and TTL, ANY and 0 where all is well; digested as received.
+    class_ttl: [u8; 6],
     pub(super) algorithm: Name,
     /// Seconds since 1970; 48 bits on the wire.
     pub(super) time_signed: u64,
@@ -25,15 +29,15 @@ impl Tsig {
     /// The record of a request, its MAC still empty.
     pub(super) fn new(key: Name, algorithm: Name, time_signed: u64, original_id: u16) -> Self {
         let (error, fudge) = (Rcode::NOERROR, super::FUDGE);
-        Self { key, algorithm, time_signed, fudge, mac: Vec::new(), original_id, error, other: Vec::new() }
+        let (class_ttl, mac, other) = (ANY_ZERO, Vec::new(), Vec::new());
+        Self { key, class_ttl, algorithm, time_signed, fudge, mac, original_id, error, other }
     }
 
     /// The TSIG variables as they are digested: names in lower case and uncompressed (RFC 8945 §4.3.3).
     pub(super) fn variables(&self) -> Vec<u8> {
         let mut octets = Vec::with_capacity(128);
         octets.extend(self.key.as_wire());
-        octets.extend(Class::ANY.number().to_be_bytes());
-        octets.extend(0_u32.to_be_bytes());
+        octets.extend(self.class_ttl);
         octets.extend(self.algorithm.as_wire());
         octets.extend(self.timers());
         octets.extend(self.error.number().to_be_bytes());
@@ -59,8 +63,7 @@ impl Tsig {
         count.copy_from_slice(&additionals.to_be_bytes());
         octets.extend(self.key.as_wire());
         octets.extend(RecordType::TSIG.number().to_be_bytes());
-        octets.extend(Class::ANY.number().to_be_bytes());
-        octets.extend(0_u32.to_be_bytes());
+        octets.extend(self.class_ttl);
         let rdata = self.rdata();
         octets.extend(u16::try_from(rdata.len()).ok()?.to_be_bytes());
         octets.extend(rdata);
@@ -82,7 +85,8 @@ impl Tsig {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let key = reader.name()?;
-        let _type_class_ttl: [u8; 8] = reader.array()?;
+        let _rtype = reader.u16()?;
+        let class_ttl = reader.array()?;
         let end = usize::from(reader.u16()?).saturating_add(reader.position());
         let algorithm = reader.name()?;
         let [a, b, c, d, e, f] = reader.array()?;
@@ -95,7 +99,7 @@ impl Tsig {
         if reader.position() != end {
             return Err(WireError::Trailing(end.abs_diff(reader.position())));
         }
-        Ok(Self { key, algorithm, time_signed, fudge, mac, original_id, error, other })
+        Ok(Self { key, class_ttl, algorithm, time_signed, fudge, mac, original_id, error, other })
     }
 }
 
