@@ -217,6 +217,12 @@ impl ZoneContents {
         self.nodes.iter().flat_map(|(name, node)| views(name, node))
     }
 
+    /// Number of records.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        self.iter().map(|rrset| rrset.rdata.len()).sum()
+    }
+
     /// The delegation that hides `name`: the highest NS RRset between the apex (not counted) and it.
     #[must_use]
     pub fn delegation_of(&self, name: &Name) -> Option<RrsetRef<'_>> {

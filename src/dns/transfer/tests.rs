@@ -333,6 +333,14 @@ proptest! {
         let theirs = as_domain_reads(hosts_of(&held), &replies);
         let Ok(Outcome::Updated(ours)) = run(transfer, &replies) else { panic!("not updated") };
         prop_assert_eq!(hosts_of(&ours), theirs);
+
+        let hosts = history[0].iter().copied().map(a);
+        let lines: Vec<_> = [soa(7), ns()].into_iter().chain(hosts).chain([soa(7)]).collect();
+        let transfer = Transfer::whole(zone(), 1);
+        let replies = messages(&transfer, &lines, &sizes);
+        let theirs = as_domain_reads(BTreeSet::new(), &replies);
+        let Ok(Outcome::Whole(ours)) = run(transfer, &replies) else { panic!("not whole") };
+        prop_assert_eq!(hosts_of(&ours), theirs);
     }
 
     #[test]

@@ -47,6 +47,8 @@ fn an_rrset_is_sorted_without_duplicates_and_has_its_lowest_ttl() {
     let rrset = zone.rrset(&name("A.Example.test"), RecordType::A).unwrap();
     assert_eq!(rrset.rdata, [rdata([1]), rdata([2]), rdata([3])]);
     assert_eq!(rrset.ttl, Ttl::from_secs(60));
+    zone.add(&name("b.example.test"), RecordType::A, Ttl::ZERO, rdata([1]));
+    assert_eq!(zone.record_count(), 4);
 }
 
 #[test]
