@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::Failure;
-use crate::dns::{ZoneContents, ZoneName};
-use crate::dns::update::Update;
+use crate::dns::{Update, ZoneContents, ZoneName};
 
 /// What became of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,47 +17,52 @@ pub enum Outcome {
     Unverified(Failure),
     /// A prerequisite did not hold; nothing was applied.
     PrerequisiteFailed(Failure),
-    /// The server did not want it. `maybe_applied` where its answer does not exclude that it was applied all the same.
+    /// The server did not want it.
     Denied {
         /// Why.
         failure: Failure,
-        /// Samba answers SERVFAIL to updates that it has applied.
+        /// Samba answers SERVFAIL to updates that it has applied all the same.
         maybe_applied: bool,
     },
     /// The whole zone cannot be written on this server.
     ZoneUnusable(Failure),
-    /// It was sent and no answer came.
+    /// It was sent and no answer came. Another server is pinned now.
     Unknown(Failure),
-    /// Nothing was sent.
-    NotSent(Failure),
+    /// It was not sent, or nobody is left to ask what became of it.
+    Stopped(Failure),
 }
 
-/// The servers behind the zones, one of them pinned for the request under way.
+/// The servers behind the zones.
 pub trait Authority: Send + Sync + 'static {
-    /// What one request holds: the pinned server, and those that are out of the question for it.
+    /// The server that a request uses; moves to another one when that fails.
     type Pin: Send + Sync;
 
     /// Chooses the server for a read and the writes that follow it.
-    fn pin_for_read(&self) -> Self::Pin;
+    fn pin_for_read(&self) -> impl Future<Output = Result<Self::Pin, Failure>> + Send;
 
     /// The server that the caller's last read was answered from.
-    fn pin_for_write(&self) -> Self::Pin;
+    fn pin_for_write(&self) -> impl Future<Output = Result<Self::Pin, Failure>> + Send;
 
-    /// Moves to another server after a transport fault; false when none is left for this request.
-    fn fail_over(&self, pin: &mut Self::Pin) -> bool;
-
-    /// The pinned server, for logs.
+    /// The pinned server, for logs and metrics.
     fn server(&self, pin: &Self::Pin) -> String;
 
-    /// Reads the zone afresh.
-    fn read(&self, pin: &Self::Pin, zone: &ZoneName) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
+    /// Reads a zone, fresh enough to show everything that was done before this call.
+    fn read(
+        &self,
+        pin: &mut Self::Pin,
+        zone: &ZoneName,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
 
-    /// What the caller was last shown of the zone, if that is still known.
+    /// What the caller was last shown of a zone, if that is still known.
     fn copy(&self, pin: &Self::Pin, zone: &ZoneName) -> Option<Arc<ZoneContents>>;
 
     /// Brings the copy up to date with an update that was applied.
     fn remember(&self, pin: &Self::Pin, update: &Update);
 
-    /// Sends an update.
-    fn update(&self, pin: &Self::Pin, update: &Update) -> impl Future<Output = Outcome> + Send;
+    /// Marks the copy as doubtful after an update whose outcome is not known.
+    fn doubt(&self, pin: &Self::Pin, zone: &ZoneName);
+
+    /// Sends an update, signed afresh for each server that it is tried on.
+    fn update(&self, pin: &mut Self::Pin, update: &Update) -> impl Future<Output = Outcome> + Send;
 }

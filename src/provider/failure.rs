@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use crate::dns::tsig::TsigError;
+use crate::dns::{ReplyError, TransferError};
 use crate::gss::{GssError, code};
+use crate::nameserver::Fault;
+use crate::plan::Reason;
 
 /// Why something failed. The label is stable: metrics and dashboards rely on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -314,6 +318,89 @@ impl From<&GssError> for Cause {
             _ => Self::KerberosFailed,
         }
     }
+}
+
+impl From<&Fault> for Cause {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Resolve(_)
+            | Fault::Connect(_)
+            | Fault::ConnectTimeout(_)
+            | Fault::Tls(_)
+            | Fault::Send(_)
+            | Fault::Receive(_)
+            | Fault::Closed
+            | Fault::Silent(_)
+            | Fault::WrongAnswer
+            | Fault::Malformed(_) => Self::ServerUnreachable,
+            Fault::Kerberos(error) => Self::from(error),
+            Fault::KdcSilent(_) => Self::NoKdc,
+            Fault::Tkey(_) | Fault::Stalled => Self::TkeyRefused,
+            Fault::Encode(_) | Fault::NoRoom => Self::TooLarge,
+            Fault::Token(_) => Self::Internal,
+            Fault::Sign { .. } => Self::ContextLost,
+            Fault::Rejected { error: TsigError::BadTime { .. }, .. } => Self::ClockSkew,
+            Fault::Rejected { .. } => Self::TsigRejected,
+            Fault::Unverified(_) | Fault::SignatureGap => Self::UnverifiedReply,
+            Fault::Reply(error) | Fault::Transfer(TransferError::Reply(error)) => Self::from(error),
+            Fault::Transfer(_) => Self::TransferIncomplete,
+        }
+    }
+}
+
+/// Only reading asks queries, so a refused one is a refused read.
+impl From<&ReplyError> for Cause {
+    fn from(error: &ReplyError) -> Self {
+        match error {
+            ReplyError::Refused => Self::TransferRefused,
+            ReplyError::NotAuthoritative | ReplyError::NoSoa => Self::NotAuthoritative,
+            ReplyError::Failed(_)
+            | ReplyError::WrongId { .. }
+            | ReplyError::NoReply
+            | ReplyError::WrongQuestion
+            | ReplyError::Truncated => Self::ServerFailed,
+        }
+    }
+}
+
+impl From<&Reason> for Cause {
+    fn from(reason: &Reason) -> Self {
+        match reason {
+            Reason::OutsideZones | Reason::RegistryOutsideZones(_) => Self::OutsideZones,
+            Reason::BadName(_)
+            | Reason::BlankInName
+            | Reason::BadInternationalName
+            | Reason::BadTarget { .. }
+            | Reason::NoTargets => Self::Malformed,
+            Reason::UnsupportedType(_) | Reason::NotInProfile(_) => Self::RecordTypeNotSupported,
+            Reason::Protected => Self::Protected,
+            Reason::Delegated { .. } => Self::Delegated,
+            Reason::Unowned => Self::Unowned,
+            Reason::ExistsUnowned(_) => Self::ExistsUnowned,
+            Reason::Differs(_) => Self::PrerequisiteFailed,
+            Reason::OtherOwner(_) => Self::OtherOwner,
+            Reason::Contradiction | Reason::ApexCname(_) | Reason::CnameNotAlone(_) => Self::Contradiction,
+            Reason::TooManyDeletes { .. } => Self::TooManyDeletes,
+            Reason::TooLarge { .. } => Self::TooLarge,
+            Reason::GoesWith { source, .. } => Self::from(source.as_ref()),
+        }
+    }
+}
+
+/// An error and all its sources in one line.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        // Some variants show their source in their own text already.
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

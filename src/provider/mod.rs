@@ -4,10 +4,16 @@ use std::future::Future;
 
 use crate::api::{Changes, DomainFilter, Endpoint};
 
+mod apply;
+pub mod authority;
 pub mod failure;
+pub mod servers;
+pub mod service;
 pub mod status;
 
 pub use failure::{Cause, Failure};
+pub use servers::Servers;
+pub use service::{Service, ServiceSettings};
 pub use status::{Rejection, Status};
 
 /// What ExternalDNS can ask of a provider. Both front ends speak to this trait only.
