@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "gss_acquire_cred_from is not wrapped by libgssapi")]
 #![expect(clippy::disallowed_types, reason = "libgssapi's types stay inside gss/")]
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 use std::ptr;
 
@@ -113,4 +113,32 @@ fn acquire_from(principal: &str, store: &[(&str, &str)]) -> Result<Cred, Error> 
     complete(major, minor)?;
     // SAFETY: the library has just made this credential, and nothing else owns it.
     Ok(unsafe { Cred::from_c(credential) })
+}
+
+/// Empties and removes a MEMORY cache. GSS-API cannot: it would stay until the process ends.
+pub(super) fn destroy(cache: &str) {
+    let Ok(cache) = CString::new(cache) else { return };
+    let mut context = ptr::null_mut();
+    // SAFETY: `context` is a live local, written on success.
+    if unsafe { krb5_init_context(&raw mut context) } != 0 {
+        return;
+    }
+    let mut handle = ptr::null_mut();
+    // SAFETY: the context was just made; the cache's handle is used once, and `krb5_cc_destroy` takes it; the context is
+    // freed once, last.
+    unsafe {
+        if krb5_cc_resolve(context, cache.as_ptr(), &raw mut handle) == 0 {
+            krb5_cc_destroy(context, handle);
+        }
+        krb5_free_context(context);
+    }
+}
+
+// libgssapi_krb5 is built on this library, so that it is there wherever the former is.
+#[link(name = "krb5")]
+unsafe extern "C" {
+    fn krb5_init_context(context: *mut *mut c_void) -> i32;
+    fn krb5_cc_resolve(context: *mut c_void, name: *const c_char, cache: *mut *mut c_void) -> i32;
+    fn krb5_cc_destroy(context: *mut c_void, cache: *mut c_void) -> i32;
+    fn krb5_free_context(context: *mut c_void);
 }

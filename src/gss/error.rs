@@ -25,12 +25,22 @@ pub mod code {
     pub const CLIENT_UNKNOWN: i32 = BASE + 6;
     /// Server not found in Kerberos database.
     pub const SERVER_UNKNOWN: i32 = BASE + 7;
+    /// KDC policy rejects request: logon hours, denied workstations.
+    pub const POLICY: i32 = BASE + 12;
+    /// KDC has no support for encryption type.
+    pub const ETYPE_UNSUPPORTED: i32 = BASE + 14;
     /// Client's credentials have been revoked: locked or disabled.
     pub const CLIENT_REVOKED: i32 = BASE + 18;
+    /// Credentials for server have been revoked.
+    pub const SERVER_REVOKED: i32 = BASE + 19;
+    /// Client not yet valid - try again later.
+    pub const CLIENT_NOT_YET_VALID: i32 = BASE + 21;
     /// Password has expired.
     pub const KEY_EXPIRED: i32 = BASE + 23;
     /// Preauthentication failed: wrong password or stale key.
     pub const PREAUTH_FAILED: i32 = BASE + 24;
+    /// A service is not available that is required to process the request: the KDC's own database is away.
+    pub const SERVICE_UNAVAILABLE: i32 = BASE + 29;
     /// Decrypt integrity check failed: wrong password or stale key, where no preauthentication is asked for.
     pub const BAD_INTEGRITY: i32 = BASE + 31;
     /// Ticket expired.
@@ -39,6 +49,24 @@ pub mod code {
     pub const TICKET_NOT_YET_VALID: i32 = BASE + 33;
     /// Clock skew too great.
     pub const SKEW: i32 = BASE + 37;
+    /// Message stream modified: the ticket was made with another key than the server's.
+    pub const MODIFIED: i32 = BASE + 41;
+    /// Key version is not available.
+    pub const KEY_VERSION: i32 = BASE + 44;
+    /// Service key not available.
+    pub const NO_SERVICE_KEY: i32 = BASE + 45;
+    /// The realm of the client is another one (referral).
+    pub const WRONG_REALM: i32 = BASE + 68;
+    /// Can't open the configuration file.
+    pub const CONFIG_UNREADABLE: i32 = BASE + 135;
+    /// Improper format of Kerberos configuration file.
+    pub const CONFIG_MALFORMED: i32 = BASE + 136;
+    /// Matching credential not found: a cache of another principal, or one whose tickets have ended.
+    pub const CCACHE_LACKS_CREDENTIAL: i32 = BASE + 141;
+    /// Wrong principal in request.
+    pub const WRONG_PRINCIPAL: i32 = BASE + 144;
+    /// Clock skew too great in KDC reply.
+    pub const KDC_REPLY_SKEW: i32 = BASE + 148;
     /// Cannot find KDC for realm.
     pub const REALM_UNKNOWN: i32 = BASE + 154;
     /// Cannot contact any KDC for realm.
@@ -47,8 +75,22 @@ pub mod code {
     pub const KEYTAB_LACKS_PRINCIPAL: i32 = BASE + 181;
     /// I/O error reading a key table.
     pub const KEYTAB_UNREADABLE: i32 = BASE + 184;
-    /// No credentials cache found.
+    /// Credential cache I/O operation failed.
+    pub const CCACHE_IO: i32 = BASE + 193;
+    /// Credentials cache permissions incorrect.
+    pub const CCACHE_PERMISSIONS: i32 = BASE + 194;
+    /// Cannot find the cache's file.
     pub const CCACHE_MISSING: i32 = BASE + 195;
+    /// Bad format in credentials cache.
+    pub const CCACHE_MALFORMED: i32 = BASE + 199;
+    /// Generic preauthentication failure: the library found no way to prove itself.
+    pub const PREAUTH_IMPOSSIBLE: i32 = BASE + 210;
+    /// Cannot resolve network address for KDC in requested realm.
+    pub const REALM_CANNOT_BE_RESOLVED: i32 = BASE + 220;
+    /// Key table entry of this version not found.
+    pub const KEYTAB_LACKS_VERSION: i32 = BASE + 230;
+    /// Unsupported key table format version number.
+    pub const KEYTAB_MALFORMED: i32 = BASE + 235;
 }
 
 impl fmt::Display for GssError {
@@ -63,13 +105,14 @@ impl fmt::Display for GssError {
 
 impl From<libgssapi::error::Error> for GssError {
     fn from(error: libgssapi::error::Error) -> Self {
-        let text = error.to_string();
-        let text = text.trim_end_matches('\0').trim();
-        let (major, minor_text) = text.split_once(" (").unwrap_or((text, ""));
-        Self {
-            major: major.trim().to_owned(),
-            minor: error.minor.cast_signed(),
-            minor_text: minor_text.trim_end_matches([')', '\0']).to_owned(),
-        }
+        let words = |error: libgssapi::error::Error| error.to_string().replace('\0', "").trim().to_owned();
+        let minor = error.minor;
+        let text = words(error);
+        // Both texts may hold parentheses, so that the major one is asked for by itself.
+        let without = words(libgssapi::error::Error { minor: 0, ..error });
+        let major = without.rsplit_once(" (").map_or(without.as_str(), |(major, _)| major);
+        let minor_text = text.strip_prefix(major).unwrap_or(&text).trim();
+        let minor_text = minor_text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(minor_text);
+        Self { major: major.to_owned(), minor: minor.cast_signed(), minor_text: minor_text.trim().to_owned() }
     }
 }

@@ -1,8 +1,8 @@
-//! The backend on MIT Kerberos: keeps one credential, notices a changed secret, and does not hammer on a rejected one.
+//! The backend on MIT Kerberos: one credential from keytab, password or cache, and contexts made with it.
 #![expect(clippy::disallowed_types, reason = "libgssapi's types stay inside gss/")]
-#![expect(clippy::disallowed_methods, reason = "the clock decides when a rejected secret is tried again")]
+#![expect(clippy::disallowed_methods, reason = "the age of a credential")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,9 @@ use super::keytab::{self, KeytabError};
 use super::{GssBackend, GssError, SecurityContext, credential};
 use crate::kerberos::{CredentialSource, Principal, TargetName};
 
-/// A ticket is renewed this long before it ends, or at a fifth of its life if that is less.
-const RENEW_AHEAD: Duration = Duration::from_secs(600);
-/// A rejected secret is not tried again before this, doubled each time, unless it changes: retries lock accounts.
-const REJECTED_WAIT: Duration = Duration::from_secs(300);
-/// Upper end of that doubling.
-const REJECTED_WAIT_MAX: Duration = Duration::from_secs(3600);
-
 /// Credentials and contexts through the system's MIT Kerberos library.
+///
+/// It asks the KDC whenever it is told to; [`Credential`](super::Credential) decides when.
 pub struct MitBackend {
     principal: Principal,
     source: CredentialSource,
@@ -32,10 +27,10 @@ pub struct MitBackend {
 #[derive(Default)]
 struct Held {
     credential: Option<Acquired>,
-    rejected: Option<Rejected>,
-    /// Part of the MEMORY cache's name: a changed secret must not find the former one's tickets.
+    /// To be replaced; in use until that has succeeded.
+    stale: bool,
+    /// Part of the MEMORY cache's name: a new credential must not find the former one's tickets.
     generation: u32,
-    secret: Option<Secret>,
 }
 
 struct Acquired {
@@ -43,17 +38,6 @@ struct Acquired {
     life: Duration,
     since: Instant,
 }
-
-/// A secret that the KDC does not take.
-struct Rejected {
-    error: GssError,
-    until: Instant,
-    wait: Duration,
-}
-
-/// What a secret file held, as far as it takes to notice a change. Kubernetes swaps a symbolic link above it.
-#[derive(PartialEq, Eq)]
-struct Secret(Vec<u8>);
 
 impl MitBackend {
     /// A backend for this principal. Reads nothing yet.
@@ -66,21 +50,12 @@ impl MitBackend {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn file(&self) -> Option<&Path> {
-        match &self.source {
-            CredentialSource::Keytab(path) | CredentialSource::PasswordFile(path) | CredentialSource::Ccache(path) => {
-                Some(path)
-            }
-            CredentialSource::Password(_) => None,
-        }
-    }
-
     fn load(&self, generation: u32) -> Result<Cred, GssError> {
         let principal = self.principal.to_string();
         Ok(match &self.source {
             CredentialSource::Keytab(path) => {
                 keytab::check(path, &self.principal)?;
-                credential::from_keytab(&principal, path, &format!("MEMORY:external-dns-{generation}"))?
+                credential::from_keytab(&principal, path, &cache_name(generation))?
             }
             CredentialSource::PasswordFile(path) => {
                 let password = read_password(path)?;
@@ -91,71 +66,70 @@ impl MitBackend {
         })
     }
 
-    /// The credential that is held if it is good enough, else a new one.
-    fn fresh(&self, held: &mut Held) -> Result<(Cred, Duration), GssError> {
-        let secret = self.file().and_then(|path| std::fs::read(path).ok()).map(Secret);
-        if held.secret != secret {
-            *held = Held {
-                generation: held.generation.wrapping_add(1),
-                secret,
-                credential: held.credential.take(),
-                rejected: None,
-            };
-        } else if let Some(acquired) = &held.credential
-            && let Some(left) = acquired.left()
-        {
-            return Ok((acquired.credential.clone(), left));
-        }
-        let wait = match &held.rejected {
-            Some(rejected) if Instant::now() < rejected.until => return Err(rejected.error.clone()),
-            Some(rejected) => (rejected.wait * 2).min(REJECTED_WAIT_MAX),
-            None => REJECTED_WAIT,
+    /// The credential that is held and not stale, else a new one. No lock is held while the KDC is asked.
+    fn fresh(&self) -> Result<Duration, GssError> {
+        let generation = {
+            let held = self.lock();
+            if let Some(left) = held.credential.as_ref().filter(|_| !held.stale).and_then(Acquired::left) {
+                return Ok(left);
+            }
+            held.generation.wrapping_add(1)
         };
-        match self.load(held.generation).and_then(|credential| Ok((life(&credential)?, credential))) {
-            Ok((life, credential)) => {
-                held.rejected = None;
-                held.credential = Some(Acquired { credential: credential.clone(), life, since: Instant::now() });
-                Ok((credential, life))
-            }
-            Err(error) => {
-                if is_rejection(&error) {
-                    held.rejected = Some(Rejected { error: error.clone(), until: Instant::now() + wait, wait });
-                }
-                Err(error)
-            }
+        let credential = self.load(generation)?;
+        let life = credential.lifetime()?;
+        if life.is_zero() {
+            return Err(expired(&self.source));
+        }
+        let mut held = self.lock();
+        let credential = Some(Acquired { credential, life, since: Instant::now() });
+        *held = Held { credential, stale: false, generation };
+        drop(held);
+        self.discard(generation.wrapping_sub(2));
+        Ok(life)
+    }
+
+    /// Empties the cache of a former generation. The latest but one stays: a context may just be fetching its ticket with it.
+    fn discard(&self, generation: u32) {
+        if matches!(self.source, CredentialSource::Keytab(_)) {
+            credential::destroy(&cache_name(generation));
         }
     }
 }
 
 impl Acquired {
-    /// What is left of its life; none when it is time to renew.
+    /// What is left of its life, if anything.
     fn left(&self) -> Option<Duration> {
-        let left = self.life.checked_sub(self.since.elapsed())?;
-        (left > RENEW_AHEAD.min(self.life / 5)).then_some(left)
+        self.life.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())
     }
 }
 
-fn life(credential: &Cred) -> Result<Duration, GssError> {
-    Ok(credential.lifetime()?)
+fn cache_name(generation: u32) -> String {
+    format!("MEMORY:external-dns-{generation}")
 }
 
-/// Whether trying again with the same secret could lock the account.
-fn is_rejection(error: &GssError) -> bool {
-    matches!(
-        error.minor,
-        code::PREAUTH_FAILED | code::BAD_INTEGRITY | code::CLIENT_REVOKED | code::CLIENT_EXPIRED | code::KEY_EXPIRED
-    )
+fn expired(source: &CredentialSource) -> GssError {
+    let (minor, minor_text) = match source {
+        CredentialSource::Ccache(path) => (
+            code::CCACHE_LACKS_CREDENTIAL,
+            format!("the tickets in credential cache {} have expired: what keeps it fresh has stopped", path.display()),
+        ),
+        _ => (code::TICKET_EXPIRED, "the KDC gave a ticket that has expired".to_owned()),
+    };
+    GssError { minor, minor_text, ..GssError::default() }
 }
 
 /// The first line of a file, as it is.
-fn read_password(path: &PathBuf) -> Result<SecretString, GssError> {
-    let text = std::fs::read_to_string(path).map_err(|source| GssError {
+fn read_password(path: &Path) -> Result<SecretString, GssError> {
+    let unreadable = |why: String| GssError {
         minor: code::KEYTAB_UNREADABLE,
-        minor_text: format!("password file {} cannot be read: {source}", path.display()),
+        minor_text: format!("password file {} {why}", path.display()),
         ..GssError::default()
-    })?;
-    let line = text.split(['\n', '\r']).next().unwrap_or_default();
-    Ok(SecretString::from(line))
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| unreadable(format!("cannot be read: {source}")))?;
+    match text.split(['\n', '\r']).next() {
+        Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
+        _ => Err(unreadable("has no password in its first line".to_owned())),
+    }
 }
 
 impl From<KeytabError> for GssError {
@@ -170,17 +144,54 @@ impl From<KeytabError> for GssError {
 
 impl GssBackend for MitBackend {
     fn acquire(&self) -> Result<Duration, GssError> {
-        self.fresh(&mut self.lock()).map(|(_, left)| left)
+        self.fresh()
     }
 
     fn forget(&self) {
-        let mut held = self.lock();
-        held.credential = None;
-        held.generation = held.generation.wrapping_add(1);
+        self.lock().stale = true;
     }
 
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError> {
-        let (credential, _) = self.fresh(&mut self.lock())?;
+        let held = |held: &Held| {
+            held.credential.as_ref().filter(|held| held.left().is_some()).map(|held| held.credential.clone())
+        };
+        let credential = held(&self.lock());
+        let credential = match credential {
+            Some(credential) => Some(credential),
+            None => {
+                self.fresh()?;
+                held(&self.lock())
+            }
+        };
+        let credential = credential.ok_or_else(|| expired(&self.source))?;
         Ok(Box::new(MitContext::new(credential, target)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn password_in(text: &str) -> Result<String, GssError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read_password(file.path()).map(|password| password.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn the_password_is_the_first_line_as_it_stands() {
+        for (text, password) in
+            [("0012\n", "0012"), ("a b \r\nnext", "a b "), ("#'\"$x", "#'\"$x"), ("true\n\n", "true")]
+        {
+            assert_eq!(password_in(text).unwrap(), password);
+        }
+    }
+
+    #[test]
+    fn an_empty_password_file_is_an_error_and_not_an_empty_password() {
+        assert_eq!(password_in("\n").unwrap_err().minor, code::KEYTAB_UNREADABLE);
+        assert_eq!(password_in("").unwrap_err().minor, code::KEYTAB_UNREADABLE);
     }
 }

@@ -7,11 +7,14 @@ use crate::kerberos::TargetName;
 mod context;
 mod credential;
 mod error;
+pub mod fake;
 pub mod keytab;
 pub mod krb5_conf;
+mod life;
 mod mit;
 
 pub use error::{GssError, code};
+pub use life::{Credential, CredentialState};
 pub use mit::MitBackend;
 
 /// A source of security contexts for one client principal.
@@ -24,7 +27,8 @@ pub trait GssBackend: Send + Sync + 'static {
     /// When no credential can be had.
     fn acquire(&self) -> Result<Duration, GssError>;
 
-    /// Forgets the held credential, so that the next [`acquire`](Self::acquire) reads keytab, password or cache again.
+    /// Lets the next [`acquire`](Self::acquire) read keytab, password or cache again; until that succeeds, the held
+    /// credential stays in use.
     fn forget(&self);
 
     /// Starts a context with the held credential: MUTUAL, INTEG and REPLAY, never SEQUENCE.
@@ -34,7 +38,7 @@ pub trait GssBackend: Send + Sync + 'static {
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError>;
 }
 
-/// One security context, on the initiator's side.
+/// One side of a security context; the initiator's, but in tests.
 pub trait SecurityContext: Send + 'static {
     /// Takes the acceptor's token (none at first) and gives the next one to send, if any.
     ///

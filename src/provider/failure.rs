@@ -306,15 +306,26 @@ impl From<&GssError> for Cause {
             code::CLIENT_UNKNOWN => Self::PrincipalUnknown,
             // A wrong realm shows as a missing ticket-granting service of that realm.
             code::SERVER_UNKNOWN if error.minor_text.contains("krbtgt/") => Self::RealmWrong,
-            code::SERVER_UNKNOWN => Self::SpnUnknown,
-            code::CLIENT_REVOKED | code::CLIENT_EXPIRED => Self::AccountRevoked,
+            code::SERVER_UNKNOWN | code::SERVER_REVOKED => Self::SpnUnknown,
+            code::CLIENT_REVOKED | code::CLIENT_EXPIRED | code::CLIENT_NOT_YET_VALID | code::POLICY => {
+                Self::AccountRevoked
+            }
             code::KEY_EXPIRED => Self::PasswordExpired,
-            code::PREAUTH_FAILED | code::BAD_INTEGRITY => Self::PreauthenticationFailed,
-            code::SKEW | code::TICKET_NOT_YET_VALID | code::TICKET_EXPIRED => Self::ClockSkew,
-            code::REALM_UNKNOWN => Self::RealmWrong,
-            code::KDC_UNREACHABLE => Self::NoKdc,
-            code::KEYTAB_LACKS_PRINCIPAL => Self::KeytabLacksPrincipal,
-            code::KEYTAB_UNREADABLE | code::CCACHE_MISSING => Self::CredentialUnreadable,
+            code::PREAUTH_FAILED | code::BAD_INTEGRITY | code::PREAUTH_IMPOSSIBLE => Self::PreauthenticationFailed,
+            code::SKEW | code::KDC_REPLY_SKEW | code::TICKET_NOT_YET_VALID | code::TICKET_EXPIRED => Self::ClockSkew,
+            code::REALM_UNKNOWN | code::WRONG_REALM => Self::RealmWrong,
+            code::KDC_UNREACHABLE | code::REALM_CANNOT_BE_RESOLVED | code::SERVICE_UNAVAILABLE => Self::NoKdc,
+            code::KEYTAB_LACKS_PRINCIPAL | code::KEYTAB_LACKS_VERSION | code::ETYPE_UNSUPPORTED => {
+                Self::KeytabLacksPrincipal
+            }
+            code::KEYTAB_UNREADABLE
+            | code::KEYTAB_MALFORMED
+            | code::CCACHE_MISSING
+            | code::CCACHE_LACKS_CREDENTIAL
+            | code::CCACHE_IO
+            | code::CCACHE_PERMISSIONS
+            | code::CCACHE_MALFORMED => Self::CredentialUnreadable,
+            code::MODIFIED | code::KEY_VERSION | code::NO_SERVICE_KEY | code::WRONG_PRINCIPAL => Self::TkeyRefused,
             _ => Self::KerberosFailed,
         }
     }
