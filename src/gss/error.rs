@@ -83,6 +83,10 @@ pub mod code {
     pub const CCACHE_MISSING: i32 = BASE + 195;
     /// Bad format in credentials cache.
     pub const CCACHE_MALFORMED: i32 = BASE + 199;
+    /// Unsupported credentials cache format version number.
+    pub const CCACHE_VERSION: i32 = BASE + 212;
+    /// Principal in credential cache does not match desired name; GSS-API's own code.
+    pub const CCACHE_OTHER_PRINCIPAL: i32 = 39_756_032;
     /// Generic preauthentication failure: the library found no way to prove itself.
     pub const PREAUTH_IMPOSSIBLE: i32 = BASE + 210;
     /// Cannot resolve network address for KDC in requested realm.

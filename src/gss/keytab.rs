@@ -47,7 +47,7 @@ pub enum KeytabError {
         source: std::io::Error,
     },
     /// Not a keytab of format 0x0502, or cut off.
-    #[error("{0} is no keytab of format 0x0502")]
+    #[error("keytab {0} is empty, cut off, or no keytab of format 0x0502")]
     Malformed(PathBuf),
     /// No key for the configured principal.
     #[error("keytab {path} holds no key for {principal}; it holds keys for: {found}")]

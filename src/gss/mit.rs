@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_types, reason = "libgssapi's types stay inside gss/")]
 #![expect(clippy::disallowed_methods, reason = "the age of a credential")]
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,7 +64,11 @@ impl MitBackend {
                 credential::from_password(&principal, password.expose_secret())?
             }
             CredentialSource::Password(password) => credential::from_password(&principal, password.expose_secret())?,
-            CredentialSource::Ccache(path) => credential::from_ccache(&principal, path)?,
+            CredentialSource::Ccache(path) => {
+                // The library would say "No credentials cache found", and not which.
+                File::open(path).map_err(|source| unreadable_ccache(path, &source))?;
+                credential::from_ccache(&principal, path)?
+            }
         })
     }
 
@@ -105,6 +111,11 @@ impl Acquired {
 
 fn cache_name(generation: u32) -> String {
     format!("MEMORY:external-dns-{generation}")
+}
+
+fn unreadable_ccache(path: &Path, source: &io::Error) -> GssError {
+    let minor_text = format!("credential cache {} cannot be read: {source}", path.display());
+    GssError { minor: code::CCACHE_MISSING, minor_text, ..GssError::default() }
 }
 
 fn expired(source: &CredentialSource) -> GssError {

@@ -324,7 +324,9 @@ impl From<&GssError> for Cause {
             | code::CCACHE_LACKS_CREDENTIAL
             | code::CCACHE_IO
             | code::CCACHE_PERMISSIONS
-            | code::CCACHE_MALFORMED => Self::CredentialUnreadable,
+            | code::CCACHE_MALFORMED
+            | code::CCACHE_VERSION
+            | code::CCACHE_OTHER_PRINCIPAL => Self::CredentialUnreadable,
             code::MODIFIED | code::KEY_VERSION | code::NO_SERVICE_KEY | code::WRONG_PRINCIPAL => Self::TkeyRefused,
             _ => Self::KerberosFailed,
         }
