@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::api::DomainFilter;
+pub use crate::dns::tsig::HmacAlgorithm;
 use crate::dns::{Name, ServerProfile, ServerSource, Ttl, ZoneSet};
 use crate::kerberos::{CredentialSource, Principal, Realm};
 
@@ -114,22 +115,6 @@ pub struct TsigKey {
     pub algorithm: HmacAlgorithm,
     /// The secret, base64 as given.
     pub secret: SecretString,
-}
-
-/// MAC algorithms of RFC 8945 §6 that are offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HmacAlgorithm {
-    /// hmac-sha1.
-    Sha1,
-    /// hmac-sha224.
-    Sha224,
-    /// hmac-sha256.
-    #[default]
-    Sha256,
-    /// hmac-sha384.
-    Sha384,
-    /// hmac-sha512.
-    Sha512,
 }
 
 /// How zones are read.

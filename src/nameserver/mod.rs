@@ -22,3 +22,8 @@ pub use security::{Authentication, Gss, KeyError};
 pub use server::{Authenticity, Server, UpdateReply};
 pub use session::Settings;
 pub use tls::{Tls, TlsError, TlsSettings};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

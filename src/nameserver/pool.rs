@@ -13,7 +13,7 @@ use super::session::Settings;
 use crate::dns::{ServerAddress, ServerSource};
 
 /// Time after which a failed server is asked whether it is back.
-const RECHECK: Duration = Duration::from_secs(10);
+const RECHECK: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
 /// Time after which SRV records are looked up again.
 const REDISCOVERY: Duration = Duration::from_secs(300);
 
