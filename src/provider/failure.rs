@@ -108,6 +108,45 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Cause {
+    /// Every cause, for tables and the tests that enumerate them.
+    pub const ALL: [Self; 35] = [
+        Self::RealmWrong,
+        Self::PrincipalUnknown,
+        Self::SpnUnknown,
+        Self::PreauthenticationFailed,
+        Self::AccountRevoked,
+        Self::PasswordExpired,
+        Self::NoKdc,
+        Self::ClockSkew,
+        Self::CredentialUnreadable,
+        Self::KeytabLacksPrincipal,
+        Self::KerberosFailed,
+        Self::ServerUnreachable,
+        Self::TkeyRefused,
+        Self::ContextLost,
+        Self::TsigRejected,
+        Self::NotAuthoritative,
+        Self::RefusedByPolicy,
+        Self::PrerequisiteFailed,
+        Self::RecordTypeNotSupported,
+        Self::ServerFailed,
+        Self::TransferRefused,
+        Self::TransferIncomplete,
+        Self::UnverifiedReply,
+        Self::Deadline,
+        Self::OutsideZones,
+        Self::Delegated,
+        Self::Protected,
+        Self::Unowned,
+        Self::ExistsUnowned,
+        Self::OtherOwner,
+        Self::Contradiction,
+        Self::TooManyDeletes,
+        Self::TooLarge,
+        Self::Malformed,
+        Self::Internal,
+    ];
+
     /// Stable label, for metrics and JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -446,6 +485,25 @@ mod tests {
         for (minor, text, cause) in cases {
             let error = GssError { minor, minor_text: text.to_owned(), ..GssError::default() };
             assert_eq!(Cause::from(&error), cause, "{minor} {text}");
+        }
+    }
+
+    #[test]
+    fn every_cause_is_listed_once_with_a_label_of_its_own() {
+        let labels: std::collections::BTreeSet<_> = Cause::ALL.into_iter().map(Cause::label).collect();
+        assert_eq!(labels.len(), Cause::ALL.len());
+        assert_eq!(Cause::ALL.last().map(|cause| *cause as usize + 1), Some(Cause::ALL.len()));
+    }
+
+    #[test]
+    fn the_troubleshooting_page_has_every_cause_with_its_remedy() {
+        let page = include_str!("../../deploy/troubleshooting.md");
+        for cause in Cause::ALL {
+            let heading = format!("\n### `{}`\n", cause.label());
+            let entry = page.split_once(&heading).map(|(_, rest)| rest.split("\n#").next().unwrap_or(rest));
+            let entry = entry.unwrap_or_else(|| panic!("{} is not on the page", cause.label()));
+            assert!(entry.contains(cause.remedy()), "{}: {entry}", cause.label());
+            assert!(entry.to_lowercase().contains(&cause.sentence().to_lowercase()), "{}: {entry}", cause.label());
         }
     }
 }
