@@ -117,3 +117,38 @@ fn is_response(message: &[u8], id: u16) -> Result<bool, Fault> {
     Reader::at(message, 0).octets(HEADER_OCTETS)?;
     Ok(found == id && flags & QR != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_refuses_hides_no_other() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let closed = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let limit = Duration::from_secs(2);
+        let open = listener.local_addr().unwrap();
+        let stream = connect(&[closed, open], Instant::now() + limit, limit).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        assert!(matches!(connect(&[closed], Instant::now() + limit, limit).await, Err(Fault::Connect(_))));
+        assert!(matches!(connect(&[], Instant::now() + limit, limit).await, Err(Fault::Resolve(_))));
+    }
+
+    #[test]
+    fn only_a_response_to_the_request_is_one() {
+        let octets = |flags| [0x12, 0x34, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(is_response(&octets(QR), 0x1234).unwrap());
+        assert!(!is_response(&octets(0), 0x1234).unwrap());
+        assert!(!is_response(&octets(QR), 0x1235).unwrap());
+        for length in 0..12 {
+            assert!(is_response(&octets(QR)[..length], 0x1234).is_err());
+        }
+    }
+}

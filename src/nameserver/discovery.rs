@@ -163,3 +163,63 @@ fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
     let addresses = lines.filter_map(|rest| rest.trim().split(['%', ' ', '\t']).next()?.parse::<IpAddr>().ok());
     addresses.map(|address| (address, DNS_PORT).into()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn name_servers_are_read_from_resolv_conf_and_nothing_else() {
+        let text = "# nameserver 192.0.2.9\nsearch example.test\nnameserver 192.0.2.1\n\tnameserver\tfe80::1%eth0 x\n\
+            nameserver\nnameserver junk\noptions ndots:5\n";
+        let expected: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "[fe80::1]:53".parse().unwrap()];
+        assert_eq!(name_servers(text), expected);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_cut_is_asked_for_again_over_tcp() {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let udp = UdpSocket::bind(address).await.unwrap();
+        let server = tokio::spawn(async move {
+            let mut octets = [0; 512];
+            let (length, from) = udp.recv_from(&mut octets).await.unwrap();
+            assert_eq!(octets[2], RD);
+            octets[2] = 0x83;
+            udp.send_to(&octets[..length], from).await.unwrap();
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut query).await.unwrap();
+            (query[2], query[7]) = (0x81, 1);
+            query.extend(b"\xc0\x0c\x00\x21\x00\x01\x00\x00\x00\x3c\x00\x0c\x00\x00\x00\x00\x01\x85\x02dc\x01x\x00");
+            stream.write_u16(u16::try_from(query.len()).unwrap()).await.unwrap();
+            stream.write_all(&query).await.unwrap();
+        });
+        let resolver = Resolver::new(vec![address], Duration::from_secs(2));
+        let found = resolver.controllers("ad.test", 53).await.unwrap();
+        assert_eq!(found, [ServerAddress { host: "dc.x".into(), address: None, port: 53 }]);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_next_resolver_is_asked_where_one_does_not_answer() {
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let good = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let servers = vec![silent.local_addr().unwrap(), good.local_addr().unwrap()];
+        let answering = tokio::spawn(async move {
+            let mut octets = [0; 512];
+            let (length, from) = good.recv_from(&mut octets).await.unwrap();
+            (octets[2], octets[3]) = (0x81, 0x83);
+            good.send_to(&octets[..length], from).await.unwrap();
+        });
+        let resolver = Resolver::new(servers, Duration::from_millis(200));
+        let name = "_ldap._tcp.ad.test".parse().unwrap();
+        assert_eq!(resolver.services(&name).await.unwrap(), Vec::<String>::new());
+        answering.await.unwrap();
+    }
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::discovery::{DiscoveryError, Resolver};
@@ -15,7 +16,7 @@ use crate::dns::{ServerAddress, ServerSource};
 /// Time after which a failed server is asked whether it is back.
 const RECHECK: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
 /// Time after which SRV records are looked up again.
-const REDISCOVERY: Duration = Duration::from_secs(300);
+const REDISCOVERY: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(300) };
 
 /// Which server a reconcile goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,9 +150,11 @@ impl Pool {
 
     /// Deletes the security contexts on all servers and closes the connections.
     pub async fn close(&self) {
+        let mut closing = JoinSet::new();
         for server in self.servers() {
-            server.close().await;
+            closing.spawn(async move { server.close().await });
         }
+        closing.join_all().await;
     }
 }
 

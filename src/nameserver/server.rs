@@ -148,7 +148,7 @@ impl Server {
         self.session.exchange(&request).await.map(|_| ())
     }
 
-    /// Deletes the security context on the server and closes the connection, within the timeout.
+    /// Deletes the security context on the server and closes the connection, within two seconds.
     pub async fn close(&self) {
         self.session.close().await;
     }

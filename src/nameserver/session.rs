@@ -15,13 +15,15 @@ use super::error::{Fault, Sent, ServerError};
 use super::negotiation::{Negotiation, Step};
 use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
 use super::tls::Tls;
-use crate::dns::tkey::{Mode, TkeyQuery};
+use crate::dns::tkey::{Mode, TkeyError, TkeyQuery};
 use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, StreamError, Transaction, TsigError};
 use crate::dns::wire::Reader;
 use crate::dns::{Message, Outcome, Progress, Rcode, ReplyError, ServerAddress, Transfer, TransferError};
 
 /// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(15);
+/// Longest wait for a server to delete a security context, since shutting down must not take long.
+const MAX_FAREWELL: Duration = Duration::from_secs(2);
 /// Time between two attempts to renew a security context that is still good.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -193,19 +195,24 @@ impl Session {
     }
 
     /// Tells the server to delete the security context, and closes the connection.
-    pub(super) async fn close(self: &Arc<Self>) {
+    pub(super) async fn close(&self) {
         if let Some(context) = self.current() {
-            let query = TkeyQuery { key: &context.name, algorithm: gss_tsig(), mode: Mode::Delete, key_data: &[] };
-            if let Ok(octets) = query.encode(random_id(), clock::now()) {
-                let request = Request { octets: &octets, signed: true, repeatable: false };
-                // It is a courtesy: the server forgets the context by itself in the end.
-                if let Err((_, fault)) = self.attempt(&request, Some(Key::Gss(context))).await {
-                    tracing::debug!(server = %self.address, %fault, "the security context was not deleted");
-                }
+            let limit = MAX_FAREWELL.min(self.settings.timeout);
+            // It is a courtesy: the server forgets the context by itself in the end.
+            if !matches!(timeout(limit, self.delete(context)).await, Ok(Ok(_))) {
+                tracing::debug!(server = %self.address, "the security context was not deleted");
             }
         }
         *lock(&self.context) = None;
         *lock(&self.idle) = None;
+    }
+
+    /// Asks the server to delete a security context (RFC 2930 §4.2).
+    async fn delete(&self, context: Arc<Context>) -> Result<Arrival, Failure> {
+        let query = TkeyQuery { key: &context.name, algorithm: gss_tsig(), mode: Mode::Delete, key_data: &[] };
+        let octets = query.encode(random_id(), clock::now()).map_err(|error| (Sent::Nothing, error.into()))?;
+        let request = Request { octets: &octets, signed: true, repeatable: false };
+        self.attempt(&request, Some(Key::Gss(context))).await
     }
 
     /// Signs and sends a request, and waits for the first message of its answer.
@@ -276,7 +283,7 @@ impl Session {
             let request = negotiation.request(id, clock::now())?;
             let (open, answer) = connection.send(&request).await?.receive(id).await?;
             connection = open;
-            match negotiation.answer(&answer, clock::now())? {
+            match negotiation.answer(&answer, clock::now()).inspect_err(|fault| forget_tickets(gss, fault))? {
                 Step::Ask(next) => negotiation = next,
                 Step::Established(context) => {
                     let context = Arc::new(context);
@@ -356,6 +363,13 @@ async fn send(connection: Connection, id: u16, message: &[u8], key: Option<&mut 
     })?;
     let (connection, octets) = connection.receive(id).await.map_err(|fault| (Sent::Unknown, fault))?;
     Ok(Arrival { connection, octets, signed })
+}
+
+/// A server that has got new keys refuses tickets made for the old ones, for as long as they live: get fresh ones.
+fn forget_tickets(gss: &Gss, fault: &Fault) {
+    if matches!(fault, Fault::Tkey(TkeyError::Refused(Rcode::BADKEY))) {
+        gss.backend.forget();
+    }
 }
 
 fn sign(key: &mut Key, message: &[u8]) -> Result<(Vec<u8>, Transaction), Fault> {

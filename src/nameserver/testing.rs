@@ -486,6 +486,7 @@ impl Half {
 pub(super) struct FakeKerberos {
     pub(super) targets: Mutex<Vec<TargetName>>,
     pub(super) acquired: Mutex<usize>,
+    pub(super) forgotten: Mutex<usize>,
     pub(super) lifetime: Mutex<Duration>,
     /// How long the KDC takes.
     pub(super) delay: Mutex<Duration>,
@@ -497,6 +498,7 @@ impl FakeKerberos {
         Arc::new(Self {
             targets: Mutex::default(),
             acquired: Mutex::default(),
+            forgotten: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(3600)),
             delay: Mutex::default(),
             error: Mutex::default(),
@@ -520,7 +522,9 @@ impl GssBackend for FakeKerberos {
         self.error.lock().unwrap().clone().map_or(Ok(*self.lifetime.lock().unwrap()), Err)
     }
 
-    fn forget(&self) {}
+    fn forget(&self) {
+        *self.forgotten.lock().unwrap() += 1;
+    }
 
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError> {
         self.targets.lock().unwrap().push(target.clone());

@@ -57,10 +57,13 @@ async fn a_refused_context_is_told_with_the_servers_code() {
     for code in [Rcode::BADKEY, Rcode::BADNAME, Rcode::BADMODE] {
         let fake = FakeServer::start().await;
         fake.world().tkey.error = code;
-        let error = fake.client(FakeKerberos::new().authentication()).update(&update()).await.unwrap_err();
+        let kerberos = FakeKerberos::new();
+        let error = fake.client(kerberos.authentication()).update(&update()).await.unwrap_err();
         assert!(matches!(error.fault, Fault::Tkey(TkeyError::Refused(found)) if found == code), "{error:?}");
         assert_eq!(error.sent, Sent::Nothing);
         assert!(!error.is_transport());
+        // Only BADKEY may come from tickets for keys that the server no longer has.
+        assert_eq!(*kerberos.forgotten.lock().unwrap(), usize::from(code == Rcode::BADKEY));
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::discovery::Resolver;
 use super::*;
@@ -143,6 +143,21 @@ async fn closing_deletes_the_contexts_of_all_servers() {
     assert_eq!((first.world().deleted.len(), second.world().deleted.len()), (1, 1));
 }
 
+#[tokio::test]
+async fn closing_does_not_wait_long_for_servers_that_are_silent() {
+    let (first, second) = two().await;
+    let sources = [&first, &second].map(|server| ServerSource::Server(server.address())).to_vec();
+    let session = settings(FakeKerberos::new().authentication());
+    let pool = Pool::new(PoolSettings { sources, strategy: Strategy::RoundRobin, port: 53, session });
+    for _ in 0..2 {
+        send(&mut pool.advance().await.unwrap()).await.unwrap();
+    }
+    (first.world().tkey.silent, second.world().tkey.silent) = (true, true);
+    let start = Instant::now();
+    pool.close().await;
+    assert!(start.elapsed() < TIMEOUT * 3 / 2);
+}
+
 /// A resolver that answers SRV queries with these hosts, by priority.
 async fn resolver(hosts: &'static [(u16, u16, &'static str)]) -> (Resolver, Arc<std::sync::Mutex<Vec<String>>>) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -193,6 +208,19 @@ async fn domain_controllers_are_found_by_srv_records_the_preferred_first() {
     assert_eq!(hosts, ["dc1.ad.test", "dc2.ad.test", "dc3.ad.test"]);
     pool.pin().await.unwrap();
     assert_eq!(*asked.lock().unwrap(), ["_ldap._tcp.dc._msdcs.ad.test."]);
+}
+
+#[tokio::test]
+async fn controllers_are_looked_up_again_in_the_background_and_known_ones_kept() {
+    let (resolver, asked) = resolver(&[(0, 0, "dc1.ad.test")]).await;
+    let pool = discovering("ad.test", resolver);
+    pool.advance().await.unwrap();
+    sleep(Duration::from_millis(250)).await;
+    pool.advance().await.unwrap();
+    sleep(Duration::from_millis(150)).await;
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    assert_eq!(pool.servers().len(), 1);
+    assert_eq!(used(&pool), [pool.servers()[0].address().clone()]);
 }
 
 #[tokio::test]
