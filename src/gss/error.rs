@@ -115,8 +115,34 @@ impl From<libgssapi::error::Error> for GssError {
         // Both texts may hold parentheses, so that the major one is asked for by itself.
         let without = words(libgssapi::error::Error { minor: 0, ..error });
         let major = without.rsplit_once(" (").map_or(without.as_str(), |(major, _)| major);
+        if minor == 0 {
+            // The library would add "Success".
+            return Self { major: major.to_owned(), ..Self::default() };
+        }
         let minor_text = text.strip_prefix(major).unwrap_or(&text).trim();
         let minor_text = minor_text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(minor_text);
         Self { major: major.to_owned(), minor: minor.cast_signed(), minor_text: minor_text.trim().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libgssapi::error::{Error, MajorFlags};
+
+    use super::*;
+
+    #[test]
+    fn a_major_text_with_parentheses_is_not_taken_for_the_minor_one() {
+        let error = GssError::from(Error { major: MajorFlags::GSS_S_BAD_SIG, minor: 0 });
+        assert_eq!(error.to_string(), "A token had an invalid Message Integrity Check (MIC)");
+    }
+
+    #[test]
+    fn the_code_is_kept_and_both_texts_are_told_apart() {
+        let minor = code::PREAUTH_FAILED;
+        let error = GssError::from(Error { major: MajorFlags::GSS_S_FAILURE, minor: minor.cast_unsigned() });
+        assert_eq!((error.minor, error.minor_text.contains('\0')), (minor, false));
+        assert_eq!(error.major, "Unspecified GSS failure.  Minor code may provide more information");
+        assert!(!error.minor_text.is_empty() && !error.minor_text.contains("Unspecified"), "{error:?}");
     }
 }

@@ -18,6 +18,8 @@ pub struct KeytabEntry {
     pub kvno: u32,
     /// Encryption type number.
     pub enctype: u16,
+    /// When the key was written, seconds since 1970.
+    pub timestamp: u32,
 }
 
 impl KeytabEntry {
@@ -100,7 +102,7 @@ fn entry(mut record: &[u8]) -> Option<KeytabEntry> {
     let realm = counted(&mut record)?;
     let names = (0..components).map(|_| counted(&mut record)).collect::<Option<Vec<_>>>()?;
     let _name_type: [u8; 4] = take(&mut record)?;
-    let _timestamp: [u8; 4] = take(&mut record)?;
+    let timestamp = u32::from_be_bytes(take(&mut record)?);
     let [kvno] = take(&mut record)?;
     let enctype = u16::from_be_bytes(take(&mut record)?);
     let length = usize::from(u16::from_be_bytes(take(&mut record)?));
@@ -111,6 +113,7 @@ fn entry(mut record: &[u8]) -> Option<KeytabEntry> {
         principal: format!("{}@{realm}", names.join("/")),
         kvno: wide.unwrap_or_else(|| u32::from(kvno)),
         enctype,
+        timestamp,
     })
 }
 
@@ -154,7 +157,15 @@ mod tests {
     #[test]
     fn entries_are_read_past_holes_and_with_wide_version_numbers() {
         let entries = parse(&sample()).unwrap();
-        assert_eq!(entries, [KeytabEntry { principal: "externaldns@EXAMPLE.TEST".to_owned(), kvno: 300, enctype: 18 }]);
+        assert_eq!(
+            entries,
+            [KeytabEntry {
+                principal: "externaldns@EXAMPLE.TEST".to_owned(),
+                kvno: 300,
+                enctype: 18,
+                timestamp: 0x6000_0000
+            }]
+        );
     }
 
     #[test]

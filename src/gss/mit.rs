@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use libgssapi::credential::Cred;
+use libgssapi::error::MajorFlags;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::context::MitContext;
@@ -82,10 +83,14 @@ impl MitBackend {
             held.generation.wrapping_add(1)
         };
         let credential = self.load(generation)?;
-        let life = credential.lifetime()?;
-        if life.is_zero() {
-            return Err(expired(&self.source));
-        }
+        let life = match credential.lifetime() {
+            Ok(life) if !life.is_zero() => life,
+            // Without a word of the Kerberos library's own.
+            Err(error) if error.major.bits() != MajorFlags::GSS_S_CREDENTIALS_EXPIRED.bits() => {
+                return Err(error.into());
+            }
+            _ => return Err(expired(&self.source)),
+        };
         let mut held = self.lock();
         let credential = Some(Acquired { credential, life, since: Instant::now() });
         *held = Held { credential, stale: false, generation };

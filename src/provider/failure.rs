@@ -367,6 +367,7 @@ impl From<&GssError> for Cause {
             | code::CCACHE_VERSION
             | code::CCACHE_OTHER_PRINCIPAL => Self::CredentialUnreadable,
             code::MODIFIED | code::KEY_VERSION | code::NO_SERVICE_KEY | code::WRONG_PRINCIPAL => Self::TkeyRefused,
+            0 if error.major.contains("context has expired") => Self::ContextLost,
             _ => Self::KerberosFailed,
         }
     }
