@@ -16,9 +16,11 @@ use super::negotiation::{Negotiation, Step};
 use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
 use super::tls::Tls;
 use crate::dns::tkey::{Mode, TkeyError, TkeyQuery};
-use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, StreamError, Transaction, TsigError};
+use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, Transaction, TsigError};
 use crate::dns::wire::Reader;
-use crate::dns::{Message, Outcome, Progress, Rcode, ReplyError, ServerAddress, Transfer, TransferError};
+use crate::dns::{Message, Rcode, ReplyError, ServerAddress};
+
+mod transfer;
 
 /// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(15);
@@ -130,67 +132,6 @@ impl Session {
                 }
                 Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)) }),
             }
-        }
-    }
-
-    /// Transfers a zone; `transfer` makes each attempt afresh from its message id.
-    pub(super) async fn transfer(
-        self: &Arc<Self>,
-        transfer: impl Fn(u16) -> Transfer,
-        signed: bool,
-    ) -> Result<Outcome, ServerError> {
-        let mut renegotiated = false;
-        loop {
-            let attempt = transfer(random_id());
-            let request = Request { octets: &attempt.request(), signed, repeatable: true };
-            let arrival = self.begin(&request).await.map_err(|failure| self.error(failure))?;
-            let key = arrival.signed.as_ref().map(|(key, _)| key.clone());
-            match (self.receive_transfer(attempt, &request, arrival).await, key) {
-                (Err(Fault::Rejected { error, .. }), Some(key)) if !renegotiated && self.forgets(&key, error) => {
-                    renegotiated = true;
-                }
-                (outcome, _) => return outcome.map_err(|fault| self.error((Sent::Answered, fault))),
-            }
-        }
-    }
-
-    /// Reads a transfer to its end; every message is verified before it is believed.
-    async fn receive_transfer(
-        &self,
-        transfer: Transfer,
-        request: &Request<'_>,
-        arrival: Arrival,
-    ) -> Result<Outcome, Fault> {
-        let id = id_of(request.octets)?;
-        let Arrival { mut connection, mut octets, signed } = arrival;
-        let mut stream = signed.map(|(key, transaction)| (key, transaction.into_stream()));
-        let mut transfer = transfer;
-        loop {
-            let messages = match &mut stream {
-                None => vec![octets],
-                Some((key, stream)) => {
-                    let verified = stream.verify(key, &octets, clock::now());
-                    let verified = verified.map_err(|error| unverified(key, error))?;
-                    verified.into_iter().map(tsig::Verified::into_inner).collect()
-                }
-            };
-            let mut progress = Progress::More(transfer);
-            for message in messages {
-                let Progress::More(waiting) = progress else { return Err(TransferError::Trailing.into()) };
-                progress = waiting.answer(&message)?;
-            }
-            match progress {
-                Progress::Done(outcome) => {
-                    self.put_back(connection);
-                    return Ok(outcome);
-                }
-                Progress::More(waiting) => transfer = waiting,
-            }
-            (connection, octets) = match connection.receive(id).await {
-                Ok(next) => next,
-                Err(Fault::Closed) => return Err(transfer.cut_off().into()),
-                Err(fault) => return Err(fault),
-            };
         }
     }
 
@@ -379,18 +320,6 @@ fn sign(key: &mut Key, message: &[u8]) -> Result<(Vec<u8>, Transaction), Fault> 
         SignError::TooLarge => Fault::NoRoom,
         SignError::Wire(error) => Fault::Malformed(error),
     })
-}
-
-/// What a message that does not verify means: its code is a hint why nothing came, and its contents are worth nothing.
-fn unverified(key: &Key, error: StreamError<KeyError>) -> Fault {
-    match error {
-        StreamError::Wire(error) => Fault::Malformed(error),
-        StreamError::TooManyUnsigned | StreamError::UnsignedEnd(_) => Fault::SignatureGap,
-        StreamError::Flaw { flaw: Flaw::Rejected { error, signed }, .. } => {
-            Fault::Rejected { key: key.name().clone(), error, signed }
-        }
-        StreamError::Flaw { message, flaw } => refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply),
-    }
 }
 
 /// The failure that a reply's code tells, if it does.
