@@ -27,7 +27,7 @@ const REJECTED_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// A KDC that takes longer than this is reported as silent while it is still waited for.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// Asking for another credential because a context was refused happens at most this often.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGET_EVERY: Duration = Duration::from_secs(20);
 
 /// The client's credential, kept fresh in the background by [`keep_fresh`](Self::keep_fresh).
 ///
@@ -58,7 +58,10 @@ struct State {
     /// What the last attempt was made with; none before the first.
     tried: Option<Tried>,
     asking_since: Option<Instant>,
+    /// When other tickets were asked for last.
     forgotten: Option<Instant>,
+    /// Whether that is still to be done.
+    unwanted: bool,
 }
 
 struct Ticket {
@@ -173,19 +176,20 @@ impl Credential {
 
 impl GssBackend for Credential {
     fn acquire(&self) -> Result<Duration, GssError> {
-        let left = self.lock().left(Instant::now());
+        let left = {
+            let state = self.lock();
+            state.left(Instant::now()).filter(|_| !state.unwanted)
+        };
         left.map_or_else(|| self.attempt(), Ok)
     }
 
-    /// Asks for another credential soon, with new service tickets; those in use stay meanwhile.
+    /// Lets the next call ask for another credential, with new service tickets; the present one stays if that fails.
     fn forget(&self) {
         let now = Instant::now();
         let mut state = self.lock();
         if state.forgotten.is_none_or(|last| now.saturating_duration_since(last) >= FORGET_EVERY) {
             state.forgotten = Some(now);
-            if let Some(held) = &mut state.held {
-                held.renew = now;
-            }
+            state.unwanted = state.held.is_some();
         }
     }
 
@@ -206,14 +210,16 @@ impl State {
             return true;
         }
         match (&self.failed, &self.held) {
+            // Refused tickets are no reason to try a rejected secret again.
             (Some(failed), _) => now >= failed.retry,
-            (None, Some(held)) => now >= held.renew,
+            (None, Some(held)) => self.unwanted || now >= held.renew,
             (None, None) => true,
         }
     }
 
     fn record(&mut self, now: Instant, seen: Tried, result: Result<Duration, GssError>) {
         self.asking_since = None;
+        self.unwanted = false;
         let same_secret = self.tried.as_ref() == Some(&seen);
         let rejections = self.failed.as_ref().filter(|_| same_secret).map_or(0, |failed| failed.rejections);
         self.tried = Some(seen);

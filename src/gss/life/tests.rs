@@ -102,6 +102,42 @@ fn the_old_ticket_serves_until_the_new_secret_stands() {
 }
 
 #[test]
+fn refused_tickets_are_replaced_once_and_not_by_every_caller() {
+    let (kerberos, file) = (FakeKerberos::new(), secret("a"));
+    let credential = credential(&kerberos, file.path());
+    credential.acquire().unwrap();
+    for _ in 0..5 {
+        credential.forget();
+        credential.acquire().unwrap();
+    }
+    assert_eq!(kerberos.acquisitions(), 2);
+}
+
+#[test]
+fn a_refused_ticket_stays_where_no_other_can_be_had() {
+    let (kerberos, file) = (FakeKerberos::new(), secret("a"));
+    let credential = credential(&kerberos, file.path());
+    credential.acquire().unwrap();
+    kerberos.fail_acquire(Some(error(code::KDC_UNREACHABLE)));
+    credential.forget();
+    credential.acquire().unwrap();
+    assert_eq!((kerberos.acquisitions(), credential.state().expires_in.is_some()), (2, true));
+}
+
+#[test]
+fn refused_tickets_do_not_bring_a_rejected_secret_to_the_kdc_again() {
+    let (kerberos, file) = (FakeKerberos::new(), secret("old"));
+    let credential = credential(&kerberos, file.path());
+    credential.acquire().unwrap();
+    std::fs::write(file.path(), "wrong").unwrap();
+    kerberos.fail_acquire(Some(error(code::PREAUTH_FAILED)));
+    credential.attempt().unwrap();
+    credential.forget();
+    credential.acquire().unwrap();
+    assert_eq!(kerberos.acquisitions(), 2);
+}
+
+#[test]
 fn a_swapped_symbolic_link_is_a_changed_secret() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
