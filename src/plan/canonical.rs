@@ -77,6 +77,25 @@ pub fn canonical_targets(rtype: RecordType, rdata: &[Rdata]) -> Vec<String> {
     targets.into_iter().map(|(_, target)| target).collect()
 }
 
+/// The RDATA that its own target is written as: one spelling for all that ExternalDNS cannot tell apart.
+///
+/// RDATA without a target stays as it is.
+#[must_use]
+pub fn canonical_form(rtype: RecordType, rdata: &Rdata) -> Rdata {
+    let target = presentation::render_target(rtype, rdata).ok();
+    let form = target.and_then(|target| presentation::parse_target(rtype, &target, target_name).ok());
+    form.unwrap_or_else(|| rdata.clone())
+}
+
+/// The canonical form of an RRset's RDATA, sorted and without duplicates.
+#[must_use]
+pub fn canonical_set(rtype: RecordType, rdata: &[Rdata]) -> Vec<Rdata> {
+    let mut set: Vec<Rdata> = rdata.iter().map(|rdata| canonical_form(rtype, rdata)).collect();
+    set.sort_unstable();
+    set.dedup();
+    set
+}
+
 /// The TTL of an endpoint: none when unset, clamped, and not below the floor.
 #[must_use]
 pub fn canonical_ttl(endpoint: &Endpoint, floor: Ttl) -> Option<Ttl> {

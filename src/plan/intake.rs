@@ -23,6 +23,10 @@ pub struct Change {
     pub owned_record: Option<Name>,
     /// The zone that the name belongs to.
     pub zone: Option<ZoneName>,
+    /// RDATA that an earlier update, whose outcome is not known to be success, may have left; see [`Unsettled`].
+    ///
+    /// [`Unsettled`]: super::unsettled::Unsettled
+    pub accepted: Vec<Vec<Rdata>>,
     /// Why it cannot be done, as far as the request alone tells.
     pub problem: Option<Reason>,
 }
@@ -71,6 +75,16 @@ impl Change {
     #[must_use]
     pub fn is_registry(&self) -> bool {
         self.owned_record.is_some()
+    }
+
+    /// Whether this RDATA is among the caller's old or new values.
+    #[must_use]
+    pub fn holds(&self, rdata: &Rdata) -> bool {
+        let old = match &self.kind {
+            Kind::Create(_) => &[][..],
+            Kind::Update { old, .. } | Kind::Delete { old } => old,
+        };
+        old.contains(rdata) || self.kind.wanted().is_some_and(|wanted| wanted.rdata.contains(rdata))
     }
 
     /// The refusal of this change.
@@ -165,7 +179,8 @@ impl Taken<'_> {
         if !labelled && !policy.allow_unowned && !matches!(kind, Kind::Create(_)) {
             note(Reason::Unowned);
         }
-        Change { name, rtype, kind, owner: endpoint.owner().map(str::to_owned), owned_record, zone, problem }
+        let owner = endpoint.owner().map(str::to_owned);
+        Change { name, rtype, kind, owner, owned_record, zone, accepted: Vec::new(), problem }
     }
 
     /// Equal duplicates are one; others contradict each other.

@@ -11,7 +11,11 @@ pub mod listing;
 pub mod ownership;
 pub mod protected;
 pub mod reason;
+pub mod register;
+mod registry;
+pub mod rejected;
 pub mod step;
+pub mod unsettled;
 
 pub use adjust::{Adjusted, adjust};
 pub use batch::{Batch, Indexed, Limits, pack};
@@ -20,7 +24,10 @@ pub use intake::{Change, Kind, Wanted, intake};
 pub use listing::list;
 pub use protected::{Protected, ProtectedName, Protection};
 pub use reason::{Reason, Refusal};
+pub use register::Register;
+pub use rejected::{Admitted, Rejected};
 pub use step::{Copies, Op, Planned, Step, plan};
+pub use unsettled::Unsettled;
 
 /// What the configuration says about planning.
 #[derive(Debug, Clone)]

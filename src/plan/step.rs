@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Policy;
-use super::canonical::canonical_targets;
+use super::canonical::{canonical_form, canonical_set, canonical_targets};
 use super::group::{Group, Part};
 use super::intake::{Change, Kind, Wanted};
 use super::listing::hiding_delegation;
 use super::ownership::{Claim, claim};
 use super::reason::{Reason, Refusal};
+use super::registry::{describe, registry_after, speaks_for};
 use crate::dns::zone::RrsetRef;
 use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Rrset, Ttl, Update, ZoneContents, ZoneName};
 
@@ -105,14 +106,22 @@ impl Step {
     /// Whether the zone holds this step's result.
     #[must_use]
     pub fn is_done(&self, contents: &ZoneContents) -> bool {
-        self.planned
-            .iter()
-            .all(|planned| held(Some(contents), planned).map_or(&[][..], |rrset| rrset.rdata) == planned.after)
+        self.planned.iter().all(|planned| {
+            let held = contents.rrset(&planned.name, planned.rtype);
+            let rdata = held.map(|held| held.rdata).unwrap_or_default();
+            let is_timed = !planned.retimed || held.is_none_or(|held| held.ttl == planned.ttl);
+            is_timed && canonical_set(planned.rtype, rdata) == canonical_set(planned.rtype, &planned.after)
+        })
     }
 }
 
-fn held<'a>(contents: Option<&'a ZoneContents>, planned: &Planned) -> Option<RrsetRef<'a>> {
-    contents?.rrset(&planned.name, planned.rtype)
+/// The wanted RRset, with what is there already octet for octet as it is there.
+fn becoming(rtype: RecordType, held: &[Rdata], wanted: &[Rdata]) -> Vec<Rdata> {
+    let shown = canonical_set(rtype, held);
+    let kept = held.iter().filter(|rdata| wanted.contains(&canonical_form(rtype, rdata)));
+    let mut after: Vec<Rdata> = kept.chain(wanted.iter().filter(|rdata| !shown.contains(rdata))).cloned().collect();
+    after.sort_unstable();
+    after
 }
 
 /// Plans a part; none when nothing is left to do.
@@ -214,7 +223,11 @@ impl<'a> View<'a> {
             return Err(Reason::Delegated { cut: cut.name.clone(), servers });
         }
         let held = contents.rrset(&change.name, change.rtype);
-        let after = if change.is_registry() { registry_after(change, held)? } else { self.record_after(change, held)? };
+        let after = if change.is_registry() {
+            registry_after(change, self.owner_behind(change), held)?
+        } else {
+            self.record_after(change, held)?
+        };
         Ok(after.and_then(|after| self.planned(change, held, after)))
     }
 
@@ -252,7 +265,7 @@ impl<'a> View<'a> {
         Some(Planned { name: change.name.clone(), rtype: change.rtype, op, before, after, ttl, retimed })
     }
 
-    /// Asked for, else as it is, else the default; never below the floor.
+    /// Asked for, else as it is, else the default.
     fn ttl(&self, wanted: Option<&Wanted>, held: Option<Ttl>) -> Ttl {
         let asked = wanted.and_then(|wanted| wanted.ttl);
         asked.or(held).unwrap_or_else(|| self.policy.default_ttl.max(self.policy.min_ttl))
@@ -260,34 +273,32 @@ impl<'a> View<'a> {
 
     /// What an RRset that is no registry TXT ends with; none when nothing is to be done.
     fn record_after(&self, change: &Change, held: Option<RrsetRef<'_>>) -> Result<Option<Vec<Rdata>>, Reason> {
-        let shown = held.map(|held| held.rdata).unwrap_or_default();
+        let raw = held.map(|held| held.rdata).unwrap_or_default();
+        let shown = canonical_set(change.rtype, raw);
         let describe = || held.map_or_else(|| "nothing".to_owned(), |held| describe(&held));
+        let is_ours = || change.accepted.contains(&shown) || self.is_ours(change);
         match &change.kind {
             Kind::Create(wanted) => {
-                if held.is_some()
-                    && (self.carries_registry_text(change) || shown != wanted.rdata)
-                    && !self.is_ours(change)
-                {
+                let is_free = raw.is_empty() || (shown == wanted.rdata && !self.carries_registry_text(change));
+                if !is_free && !is_ours() {
                     return Err(Reason::ExistsUnowned(describe()));
                 }
-                Ok(Some(wanted.rdata.clone()))
+                Ok(Some(becoming(change.rtype, raw, &wanted.rdata)))
             }
             Kind::Update { old, new } => {
-                if shown == old.as_slice() || shown == new.rdata || self.is_ours(change) {
-                    return Ok(Some(new.rdata.clone()));
+                if shown == *old || shown == new.rdata || is_ours() {
+                    return Ok(Some(becoming(change.rtype, raw, &new.rdata)));
                 }
                 Err(Reason::Differs(describe()))
             }
             Kind::Delete { old } => {
-                if held.is_none() {
+                if raw.is_empty() {
                     return Ok(None);
                 }
-                if let (Some(owner), Some(found)) = (&change.owner, self.named_owner(change))
-                    && *owner != found
-                {
-                    return Err(Reason::OtherOwner(found));
+                if let Some(other) = self.other_owner(change) {
+                    return Err(Reason::OtherOwner(other));
                 }
-                if shown == old.as_slice() || self.is_ours(change) {
+                if shown == *old || is_ours() {
                     return Ok(Some(Vec::new()));
                 }
                 Err(Reason::Differs(describe()))
@@ -295,42 +306,52 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The registry TXT of this group that speak for a record.
-    fn registry_texts(&self, change: &Change) -> impl Iterator<Item = &'a Change> {
-        let name = change.name.clone();
-        self.group.changes().filter(move |other| other.owned_record.as_ref() == Some(&name))
+    /// The owner id behind a registry TXT: the label of the record that it speaks for.
+    fn owner_behind(&self, text: &Change) -> Option<&'a str> {
+        let mut records = self.group.changes().filter(|record| !record.is_registry() && speaks_for(text, record));
+        records.find_map(|record| record.owner.as_deref())
     }
 
-    fn carries_registry_text(&self, change: &Change) -> bool {
-        self.registry_texts(change).any(|text| matches!(text.kind, Kind::Create(_)))
+    /// The registry TXT of this group that speak for a record.
+    fn registry_texts(&self, record: &Change) -> impl Iterator<Item = &'a Change> {
+        self.group.changes().filter(move |text| speaks_for(text, record))
+    }
+
+    fn carries_registry_text(&self, record: &Change) -> bool {
+        self.registry_texts(record).any(|text| matches!(text.kind, Kind::Create(_)))
     }
 
     /// What DNS holds at the registry TXT names of a record.
-    fn claims(&self, change: &Change) -> impl Iterator<Item = (&'a Change, &'a Rdata)> {
-        let copies = self.copies;
-        self.registry_texts(change).flat_map(move |text| {
+    ///
+    /// For a create only a TXT that is created with it counts: an older one speaks for another type at the name.
+    fn claims(&self, record: &Change) -> impl Iterator<Item = (&'a Change, &'a Rdata)> {
+        let (copies, is_create) = (self.copies, matches!(record.kind, Kind::Create(_)));
+        let texts = self.registry_texts(record).filter(move |text| !is_create || matches!(text.kind, Kind::Create(_)));
+        texts.flat_map(move |text| {
             let held = text.zone.as_ref().and_then(|zone| copies.get(zone)?.rrset(&text.name, RecordType::TXT));
             held.map(|held| held.rdata).unwrap_or_default().iter().map(move |rdata| (text, rdata))
         })
     }
 
-    /// The owner that DNS names for a record.
-    fn named_owner(&self, change: &Change) -> Option<String> {
-        self.claims(change).find_map(|(_, rdata)| match claim(rdata) {
-            Claim::Owner(owner) => Some(owner),
-            Claim::Sealed | Claim::Foreign => None,
-        })
+    /// The owner that DNS names for a record, when that is not the one who asks.
+    fn other_owner(&self, record: &Change) -> Option<String> {
+        let asking = record.owner.as_ref()?;
+        let named: Vec<String> = self
+            .claims(record)
+            .filter_map(|(_, rdata)| match claim(rdata) {
+                Claim::Owner(owner) => Some(owner),
+                Claim::Sealed | Claim::Foreign => None,
+            })
+            .collect();
+        if named.contains(asking) { None } else { named.into_iter().next() }
     }
 
     /// Whether a registry TXT in DNS says that the record is this owner's.
-    fn is_ours(&self, change: &Change) -> bool {
-        self.claims(change).any(|(text, rdata)| match claim(rdata) {
-            Claim::Owner(owner) => change.owner.as_ref() == Some(&owner),
-            // It cannot be read here; the caller, who can, asked for a change of what it was shown.
-            Claim::Sealed => {
-                !matches!(change.kind, Kind::Create(_))
-                    || text.kind.wanted().is_some_and(|wanted| wanted.rdata.contains(rdata))
-            }
+    fn is_ours(&self, record: &Change) -> bool {
+        self.claims(record).any(|(text, rdata)| match claim(rdata) {
+            Claim::Owner(owner) => record.owner.as_ref() == Some(&owner),
+            // It cannot be read here, but whoever holds the very text wrote it.
+            Claim::Sealed => text.holds(&canonical_form(RecordType::TXT, rdata)),
             Claim::Foreign => false,
         })
     }
@@ -355,58 +376,4 @@ impl<'a> View<'a> {
             None => Reason::CnameNotAlone(beside),
         })
     }
-}
-
-/// What a registry TXT RRset ends with; foreign texts in it stay.
-fn registry_after(change: &Change, held: Option<RrsetRef<'_>>) -> Result<Option<Vec<Rdata>>, Reason> {
-    let Some(held) = held else {
-        return Ok(change.kind.wanted().map(|wanted| wanted.rdata.clone()));
-    };
-    let old = match &change.kind {
-        Kind::Create(_) => &[][..],
-        Kind::Update { old, .. } | Kind::Delete { old } => old,
-    };
-    let wanted = change.kind.wanted().map(|wanted| wanted.rdata.as_slice()).unwrap_or_default();
-    let owner_of = |texts: &[Rdata]| {
-        texts.iter().find_map(|text| match claim(text) {
-            Claim::Owner(owner) => Some(owner),
-            Claim::Sealed | Claim::Foreign => None,
-        })
-    };
-    let found = owner_of(held.rdata);
-    let asked = if matches!(change.kind, Kind::Delete { .. }) { owner_of(old) } else { owner_of(wanted) };
-    // An update may carry a record over from a former owner; a create or a delete concerns this owner's text only.
-    if let (Some(found), Some(asked)) = (&found, &asked)
-        && found != asked
-        && !matches!(change.kind, Kind::Update { .. })
-    {
-        return Err(Reason::OtherOwner(found.clone()));
-    }
-    let replaces = |text: &Rdata| {
-        wanted.contains(text)
-            || old.contains(text)
-            || match claim(text) {
-                Claim::Owner(_) => true,
-                Claim::Sealed => !matches!(change.kind, Kind::Create(_)),
-                Claim::Foreign => false,
-            }
-    };
-    if !held.rdata.iter().any(replaces) {
-        return match change.kind {
-            Kind::Delete { .. } => Ok(None),
-            Kind::Create(_) | Kind::Update { .. } => Err(Reason::ExistsUnowned(describe(&held))),
-        };
-    }
-    let mut after: Vec<Rdata> = held.rdata.iter().filter(|text| !replaces(text)).chain(wanted).cloned().collect();
-    after.sort_unstable();
-    after.dedup();
-    Ok(Some(after))
-}
-
-/// An RRset in words, for people.
-fn describe(rrset: &RrsetRef<'_>) -> String {
-    let targets = canonical_targets(rrset.rtype, rrset.rdata);
-    let (shown, more) = targets.split_at(targets.len().min(3));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-    format!("{} {}{more}", rrset.rtype, shown.join(", "))
 }

@@ -1,0 +1,167 @@
+//! Registry TXT: which text of an RRset is this owner's, and which records it speaks for.
+
+use super::canonical::{canonical_form, canonical_targets};
+use super::intake::{Change, Kind};
+use super::ownership::{Claim, claim};
+use super::reason::Reason;
+use crate::dns::presentation::SUPPORTED;
+use crate::dns::zone::RrsetRef;
+use crate::dns::{Name, Rdata, RecordType};
+
+/// Whether a registry TXT speaks for a record: by its `ownedRecord` label, and by the type in its name where it has one.
+pub(super) fn speaks_for(text: &Change, record: &Change) -> bool {
+    let Some(owned) = text.owned_record.as_ref().filter(|owned| **owned == record.name) else { return false };
+    let types = types_in_name(&text.name, owned);
+    types.is_empty() || types.contains(&record.rtype)
+}
+
+/// The types that a registry TXT's name may mean: `a-www` and `ext-a-www` A, `www` and `extwww` none.
+fn types_in_name(text: &Name, owned: &Name) -> Vec<RecordType> {
+    let (text, owned) = (labels_from_right(text), labels_from_right(owned));
+    let shared = text.iter().zip(&owned).take_while(|(a, b)| a == b).count();
+    let mut tokens = tokens(text.get(shared..).unwrap_or_default());
+    for token in self::tokens(owned.get(shared..).unwrap_or_default()) {
+        if let Some(position) = tokens.iter().rposition(|other| *other == token) {
+            tokens.remove(position);
+        }
+    }
+    let named =
+        |rtype: &RecordType| tokens.iter().any(|token| token.eq_ignore_ascii_case(rtype.to_string().as_bytes()));
+    SUPPORTED.into_iter().filter(named).collect()
+}
+
+fn labels_from_right(name: &Name) -> Vec<&[u8]> {
+    let mut labels: Vec<_> = name.labels().collect();
+    labels.reverse();
+    labels
+}
+
+/// Runs of letters and digits, from left to right.
+fn tokens<'a>(from_right: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let labels = from_right.iter().rev();
+    labels.flat_map(|label| label.split(|octet| !octet.is_ascii_alphanumeric())).filter(|run| !run.is_empty()).collect()
+}
+
+/// What a registry TXT RRset ends with; none when nothing is to be done. Foreign texts in it stay.
+///
+/// # Errors
+/// When the RRset holds no text that this change may touch.
+pub(super) fn registry_after(
+    change: &Change,
+    owner: Option<&str>,
+    held: Option<RrsetRef<'_>>,
+) -> Result<Option<Vec<Rdata>>, Reason> {
+    let wanted = change.kind.wanted().map(|wanted| wanted.rdata.as_slice());
+    let Some(held) = held else { return Ok(wanted.map(<[Rdata]>::to_vec)) };
+    let texts = Texts { change, owner, held: held.rdata };
+    let replaced = texts.replaced();
+    if replaced.is_empty() {
+        return match (&change.kind, texts.other_owner()) {
+            (Kind::Create(_) | Kind::Delete { .. }, Some(other)) => Err(Reason::OtherOwner(other)),
+            (Kind::Delete { .. }, None) => Ok(None),
+            (Kind::Create(_) | Kind::Update { .. }, _) => Err(Reason::ExistsUnowned(describe(&held))),
+        };
+    }
+    let wanted = wanted.unwrap_or_default();
+    // A text that is there already stays octet for octet, however it is cut into strings.
+    let kept = held.rdata.iter().filter(|text| !replaced.contains(text) || wanted.contains(&canonical(text)));
+    let held: Vec<Rdata> = held.rdata.iter().map(canonical).collect();
+    let mut after: Vec<Rdata> = kept.chain(wanted.iter().filter(|text| !held.contains(text))).cloned().collect();
+    after.sort_unstable();
+    Ok(Some(after))
+}
+
+fn canonical(text: &Rdata) -> Rdata {
+    canonical_form(RecordType::TXT, text)
+}
+
+/// The texts of an RRset as a change of registry TXT sees them.
+struct Texts<'a> {
+    change: &'a Change,
+    owner: Option<&'a str>,
+    held: &'a [Rdata],
+}
+
+impl<'a> Texts<'a> {
+    /// The caller's texts, old and new. The old ones only say which RRset is meant: DNS may never have held them.
+    fn asked(&self) -> impl Iterator<Item = &'a Rdata> {
+        let old = match &self.change.kind {
+            Kind::Create(_) => &[][..],
+            Kind::Update { old, .. } | Kind::Delete { old } => old,
+        };
+        self.change.kind.wanted().into_iter().flat_map(|wanted| &wanted.rdata).chain(old)
+    }
+
+    /// The owner that the caller writes for: its record's label, else its own text.
+    fn owner(&self) -> Option<String> {
+        let named = || self.asked().find_map(owner_in);
+        self.owner.map(str::to_owned).or_else(named)
+    }
+
+    /// The texts that the change may replace or delete.
+    fn replaced(&self) -> Vec<&'a Rdata> {
+        let owner = self.owner();
+        let asked: Vec<&Rdata> = self.asked().collect();
+        let is_mine = |text: &Rdata| {
+            asked.contains(&&canonical(text)) || owner.is_some() && owner_in(text).as_ref() == owner.as_ref()
+        };
+        let mine: Vec<_> = self.held.iter().filter(|text| is_mine(text)).collect();
+        if mine.is_empty() && !matches!(self.change.kind, Kind::Create(_)) { self.presumed() } else { mine }
+    }
+
+    /// The text that the caller must mean when DNS holds none that is known to be its own.
+    fn presumed(&self) -> Vec<&'a Rdata> {
+        if matches!(self.change.kind, Kind::Update { .. }) && self.other_owner().is_some() {
+            // Carried over from a former owner; of several ownership texts ExternalDNS reads the first listed.
+            return self
+                .heritage()
+                .min_by_key(|text| canonical_targets(RecordType::TXT, &[(*text).clone()]))
+                .into_iter()
+                .collect();
+        }
+        let sealed: Vec<_> = self.held.iter().filter(|text| claim(text) == Claim::Sealed).collect();
+        let caller_seals = self.asked().any(|text| claim(text) == Claim::Sealed);
+        if caller_seals && sealed.len() == 1 { sealed } else { Vec::new() }
+    }
+
+    fn heritage(&self) -> impl Iterator<Item = &'a Rdata> {
+        self.held.iter().filter(|text| owner_in(text).is_some())
+    }
+
+    fn other_owner(&self) -> Option<String> {
+        self.heritage().find_map(owner_in)
+    }
+}
+
+fn owner_in(text: &Rdata) -> Option<String> {
+    match claim(text) {
+        Claim::Owner(owner) => Some(owner),
+        Claim::Sealed | Claim::Foreign => None,
+    }
+}
+
+/// An RRset in words, for people.
+pub(super) fn describe(rrset: &RrsetRef<'_>) -> String {
+    let targets = canonical_targets(rrset.rtype, rrset.rdata);
+    let (shown, more) = targets.split_at(targets.len().min(3));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    format!("{} {}{more}", rrset.rtype, shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_in_a_registry_name_is_found_wherever_it_stands() {
+        let types = |text: &str, owned: &str| types_in_name(&text.parse().unwrap(), &owned.parse().unwrap());
+        assert_eq!(types("a-www.example.test", "www.example.test"), [RecordType::A]);
+        assert_eq!(types("aaaa-a.example.test", "a.example.test"), [RecordType::AAAA]);
+        assert_eq!(types("a-mx-1.example.test", "mx-1.example.test"), [RecordType::A]);
+        assert_eq!(types("cname-ext.www.example.test", "www.example.test"), [RecordType::CNAME]);
+        assert_eq!(types("a-*.example.test", "*.example.test"), [RecordType::A]);
+        assert_eq!(types("www-aaaa.example.test", "www.example.test"), [RecordType::AAAA]);
+        assert_eq!(types("www.example.test", "www.example.test"), []);
+        assert_eq!(types("extwww.example.test", "www.example.test"), []);
+    }
+}
