@@ -106,9 +106,10 @@ fn components(changes: Vec<Change>) -> Vec<Vec<Change>> {
     components
 }
 
-/// The first change that cannot be done, and why.
+/// The first change that cannot be done, and why. A record comes before its registry TXT, which often shares its fate.
 fn problem(component: &[Change]) -> Option<(&Change, Reason)> {
-    let culprit = component.iter().find(|change| change.problem.is_some())?;
+    let culprit =
+        component.iter().filter(|change| change.problem.is_some()).min_by_key(|change| change.is_registry())?;
     let reason = culprit.problem.clone()?;
     if culprit.is_registry() && reason == Reason::OutsideZones {
         return Some((culprit, Reason::RegistryOutsideZones(culprit.name.to_undotted())));

@@ -5,6 +5,8 @@ use crate::dns::{ServerProfile, Ttl, ZoneSet};
 pub mod adjust;
 pub mod batch;
 pub mod canonical;
+#[cfg(test)]
+mod fake_zone;
 pub mod group;
 pub mod intake;
 pub mod listing;
@@ -15,6 +17,8 @@ pub mod register;
 mod registry;
 pub mod rejected;
 pub mod step;
+#[cfg(test)]
+mod tests;
 pub mod unsettled;
 
 pub use adjust::{Adjusted, adjust};

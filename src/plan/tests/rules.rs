@@ -1,0 +1,342 @@
+//! One test for each rule and each known defect.
+
+use super::*;
+
+const WEB: &str = "web.example.test";
+
+fn zone() -> Policy {
+    policy(&["example.test"])
+}
+
+#[test]
+fn a_type_change_is_one_message_that_deletes_first() {
+    let policy = zone();
+    let mut world = World::new(&policy);
+    world.apply_all(&create([owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "AAAA", &["2001:db8::1"])].concat()), &policy);
+    let to_cname = Changes {
+        create: owned(WEB, "CNAME", &["x.test"]),
+        delete: [owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "AAAA", &["2001:db8::1"])].concat(),
+        ..Changes::default()
+    };
+    let outcome = world.apply(&to_cname, &policy);
+    assert_eq!((outcome.batches.len(), outcome.failed, outcome.refused.len()), (1, 0, 0));
+    assert_eq!((world.texts(WEB, "CNAME"), world.texts(WEB, "A").len()), (vec!["x.test".to_owned()], 0));
+    let back = Changes {
+        create: owned(WEB, "A", &["192.0.2.1"]),
+        delete: owned(WEB, "CNAME", &["x.test"]),
+        ..Changes::default()
+    };
+    let outcome = world.apply(&back, &policy);
+    assert_eq!((outcome.batches.len(), outcome.failed, outcome.refused.len()), (1, 0, 0));
+    assert_eq!((world.texts(WEB, "A"), world.texts(WEB, "CNAME").len()), (vec!["192.0.2.1".to_owned()], 0));
+}
+
+#[test]
+fn a_create_never_merges_into_a_foreign_rrset() {
+    let policy = zone();
+    for target in ["192.0.2.9", "192.0.2.1"] {
+        let mut world = World::new(&policy).with(WEB, "A", &[target]);
+        let outcome = world.apply(&create(owned(WEB, "A", &["192.0.2.1"])), &policy);
+        assert!(matches!(reasons(&outcome)[..], [Reason::ExistsUnowned(_)]), "{target}");
+        assert_eq!(world.texts(WEB, "A"), [target]);
+        assert_eq!(world.texts("a-web.example.test", "TXT"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_create_that_meets_an_unseen_record_fails_at_its_prerequisite() {
+    let policy = zone();
+    let copies = World::new(&policy).copies();
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.9"]);
+    let outcome = world.apply_from(&create(owned(WEB, "A", &["192.0.2.1"])), &copies, &policy);
+    assert_eq!(outcome.failed, 1);
+    assert_eq!(world, World::new(&policy).with(WEB, "A", &["192.0.2.9"]));
+}
+
+#[test]
+fn the_registry_text_of_one_type_does_not_give_away_another() {
+    let policy = zone();
+    let mut world = World::new(&policy)
+        .with(WEB, "A", &["192.0.2.1"])
+        .with("a-web.example.test", "TXT", &[&heritage(OWNER)])
+        .with(WEB, "AAAA", &["2001:db8::9"]);
+    let before = world.clone();
+    let mut asked = update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.2"]));
+    asked.create = owned(WEB, "AAAA", &["2001:db8::1"]);
+    let outcome = world.apply(&asked, &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::ExistsUnowned(_)]));
+    assert_eq!(world, before);
+}
+
+#[test]
+fn an_update_starts_from_a_text_however_it_is_cut() {
+    let policy = zone();
+    let mut world = World::new(&policy).with("txt-web.example.test", "TXT", &[&heritage(OWNER)]);
+    world.put(WEB, RecordType::TXT, Rdata::from_wire(*b"\x03one\x03two"));
+    world.apply_all(&update(owned(WEB, "TXT", &["onetwo"]), owned(WEB, "TXT", &["onetwo", "three"])), &policy);
+    assert_eq!(world.texts(WEB, "TXT"), ["onetwo", "three"]);
+    world.apply_all(&delete(owned(WEB, "TXT", &["onetwo", "three"])), &policy);
+    assert_eq!(world, World::new(&policy));
+}
+
+#[test]
+fn a_registry_text_in_several_strings_goes_and_a_foreign_text_beside_it_stays() {
+    let policy = zone();
+    let sealed_looking = "QUJD".repeat(20);
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
+    let text = heritage(OWNER).trim_matches('"').to_owned();
+    let (left, right) = text.split_at(40);
+    let string = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    world.put("a-web.example.test", RecordType::TXT, Rdata::from_wire([string(left), string(right)].concat()));
+    let mut world = world.with("a-web.example.test", "TXT", &["foreign", &sealed_looking]);
+    world.apply_all(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.2"])), &policy);
+    assert_eq!(
+        world.texts("a-web.example.test", "TXT"),
+        [heritage(OWNER), sealed_looking.clone(), "foreign".to_owned()]
+    );
+    world.apply_all(&delete(owned(WEB, "A", &["192.0.2.2"])), &policy);
+    assert_eq!(world, World::new(&policy).with("a-web.example.test", "TXT", &["foreign", &sealed_looking]));
+}
+
+#[test]
+fn migration_carries_a_record_over_from_its_former_owner() {
+    let policy = zone();
+    let mut world =
+        World::new(&policy).with(WEB, "A", &["192.0.2.1"]).with("a-web.example.test", "TXT", &[&heritage("former")]);
+    world.apply_all(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.1"])), &policy);
+    assert_eq!(world.texts("a-web.example.test", "TXT"), [heritage(OWNER)]);
+}
+
+#[test]
+fn a_forced_text_update_creates_what_dns_never_held() {
+    let policy = zone();
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
+    let outcome = world.apply(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.1"])), &policy);
+    let absent =
+        Prerequisite::RrsetDoesNotExist { name: "a-web.example.test".parse().unwrap(), rtype: RecordType::TXT };
+    assert!(outcome.batches[0].steps[0].step.prerequisites.contains(&absent));
+    assert_eq!(world.texts("a-web.example.test", "TXT"), [heritage(OWNER)]);
+}
+
+#[test]
+fn what_the_registry_gives_to_another_owner_is_not_deleted() {
+    let policy = zone();
+    let mut world =
+        World::new(&policy).with(WEB, "A", &["192.0.2.1"]).with("a-web.example.test", "TXT", &[&heritage("other")]);
+    let before = world.clone();
+    let outcome = world.apply(&delete(owned(WEB, "A", &["192.0.2.1"])), &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::OtherOwner(other)] if other == "other"));
+    assert_eq!(world, before);
+}
+
+#[test]
+fn noop_with_sync_deletes_nothing_foreign() {
+    let policy = zone();
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
+    let before = world.clone();
+    let unlabelled = Endpoint { labels: BTreeMap::new(), ..record(WEB, "A", &["192.0.2.1"]) };
+    let outcome = world.apply(&delete(vec![unlabelled]), &policy);
+    assert_eq!(reasons(&outcome), [&Reason::Unowned]);
+    assert_eq!(world, before);
+}
+
+#[test]
+fn updates_are_paired_by_name_and_type_never_by_index() {
+    let policy = zone();
+    let mut world = World::new(&policy);
+    let (a, b) = ("a.example.test", "b.example.test");
+    let old = [owned(a, "A", &["192.0.2.1"]), owned(b, "A", &["192.0.2.2"])].concat();
+    world.apply_all(&create(old.clone()), &policy);
+    world.apply_all(&update(old, [owned(b, "A", &["192.0.2.4"]), owned(a, "A", &["192.0.2.3"])].concat()), &policy);
+    assert_eq!(
+        (world.texts(a, "A"), world.texts(b, "A")),
+        (vec!["192.0.2.3".to_owned()], vec!["192.0.2.4".to_owned()])
+    );
+}
+
+#[test]
+fn an_old_value_without_a_new_one_is_nothing_and_a_new_one_alone_a_create() {
+    let policy = zone();
+    let mut world = World::new(&policy);
+    world.apply_all(&update(Vec::new(), owned(WEB, "A", &["192.0.2.1"])), &policy);
+    let before = world.clone();
+    assert_eq!(world.apply(&update(owned(WEB, "A", &["192.0.2.1"]), Vec::new()), &policy).batches.len(), 0);
+    assert_eq!(world, before);
+    assert_eq!(world.texts(WEB, "A"), ["192.0.2.1"]);
+}
+
+#[test]
+fn a_cname_stands_alone_at_its_name() {
+    let policy = zone();
+    let mut world = World::new(&policy).with(WEB, "MX", &["10 mail.test"]);
+    let before = world.clone();
+    let outcome = world.apply(&create(owned(WEB, "CNAME", &["x.test"])), &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::ExistsUnowned(_)]));
+    assert_eq!(world, before);
+}
+
+#[test]
+fn a_legacy_registry_text_beside_a_cname_is_left_out() {
+    let policy = zone();
+    let mut asked = owned(WEB, "CNAME", &["x.test"]);
+    asked.push(Endpoint { dns_name: WEB.to_owned(), ..registry(WEB, "CNAME", OWNER) });
+    let left_out = group(intake(&create(asked.clone()), &policy).0, &policy).left_out;
+    assert_eq!(left_out.iter().map(|refusal| refusal.rtype.as_str()).collect::<Vec<_>>(), ["TXT"]);
+    let mut world = World::new(&policy);
+    world.apply_all(&create(asked), &policy);
+    assert_eq!((world.texts(WEB, "CNAME").len(), world.texts(WEB, "TXT").len()), (1, 0));
+}
+
+#[test]
+fn a_registry_text_outside_every_zone_rejects_its_record() {
+    let policy = zone();
+    let outcome = World::new(&policy).apply(&create(owned("example.test", "A", &["192.0.2.1"])), &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::RegistryOutsideZones(name)] if name == "a-example.test"));
+    assert_eq!((outcome.refused.len(), outcome.batches.len()), (2, 0));
+}
+
+#[test]
+fn a_registry_text_of_another_zone_is_created_first_and_deleted_last() {
+    let policy = policy(&["example.test", "sub.example.test"]);
+    let asked = owned("sub.example.test", "A", &["192.0.2.1"]);
+    let zones = |changes: &Changes| -> Vec<String> {
+        group_of(changes, &policy).parts.iter().map(|part| part.zone.to_string()).collect()
+    };
+    assert_eq!(zones(&create(asked.clone())), ["example.test", "sub.example.test"]);
+    assert_eq!(zones(&delete(asked)), ["sub.example.test", "example.test"]);
+}
+
+#[test]
+fn a_suffix_without_a_label_boundary_is_another_zone() {
+    let policy = zone();
+    let outcome = World::new(&policy).apply(&create(owned("www.notexample.test", "A", &["192.0.2.1"])), &policy);
+    assert!(reasons(&outcome).contains(&&Reason::OutsideZones));
+}
+
+#[test]
+fn one_bad_target_rejects_its_group_and_no_other() {
+    let policy = zone();
+    let mut world = World::new(&policy);
+    let asked = [owned(WEB, "A", &["no address"]), owned("b.example.test", "A", &["192.0.2.2"])].concat();
+    let outcome = world.apply(&create(asked), &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::BadTarget { .. }]));
+    assert_eq!((world.texts(WEB, "A").len(), world.texts("b.example.test", "A").len()), (0, 1));
+}
+
+#[test]
+fn contradictory_duplicates_reject_their_group_and_equal_ones_are_one() {
+    let policy = zone();
+    let twice = |second: &str| create([owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &[second])].concat());
+    let mut world = World::new(&policy);
+    assert_eq!(reasons(&world.apply(&twice("192.0.2.2"), &policy)), [&Reason::Contradiction]);
+    assert_eq!(world, World::new(&policy));
+    world.apply_all(&twice("192.0.2.1"), &policy);
+}
+
+#[test]
+fn a_name_below_a_delegation_is_rejected_and_glue_is_not() {
+    let policy = Policy { allow_unowned: true, ..zone() };
+    let mut world = World::new(&policy).with("sub.example.test", "NS", &["ns.sub.example.test"]);
+    let hidden = world.apply(&create(owned("www.sub.example.test", "A", &["192.0.2.1"])), &policy);
+    assert!(matches!(reasons(&hidden)[..], [Reason::Delegated { .. }]));
+    world.apply_all(&create(vec![record("ns.sub.example.test", "A", &["192.0.2.1"])]), &policy);
+}
+
+#[test]
+fn too_many_deletes_are_rejected_and_the_rest_applied() {
+    let policy = Policy { max_deletes: Some(1), ..zone() };
+    let mut world = World::new(&policy);
+    let (a, b) = (owned("a.example.test", "A", &["192.0.2.1"]), owned("b.example.test", "A", &["192.0.2.2"]));
+    world.apply_all(&create([a.clone(), b.clone()].concat()), &policy);
+    let asked = Changes { create: owned(WEB, "A", &["192.0.2.3"]), ..delete([a.clone(), b].concat()) };
+    let outcome = world.apply(&asked, &policy);
+    assert_eq!(reasons(&outcome), [&Reason::TooManyDeletes { count: 2, limit: 1 }; 2]);
+    assert_eq!((world.texts("a.example.test", "A").len(), world.texts(WEB, "A").len()), (1, 1));
+    world.apply_all(&delete(a), &policy);
+}
+
+#[test]
+fn a_ttl_is_kept_unless_asked_for() {
+    let policy = Policy { default_ttl: Ttl::from_secs(60), ..zone() };
+    let mut world =
+        World::new(&policy).with(WEB, "A", &["192.0.2.1"]).with("a-web.example.test", "TXT", &[&heritage(OWNER)]);
+    let ttl = |world: &World| world.0.values().next().unwrap().rrset(&WEB.parse().unwrap(), RecordType::A).unwrap().ttl;
+    world.apply_all(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.2"])), &policy);
+    assert_eq!(ttl(&world), Ttl::from_secs(300));
+    let timed = Endpoint { record_ttl: 90, ..record(WEB, "A", &["192.0.2.2"]) };
+    world.apply_all(&update(vec![record(WEB, "A", &["192.0.2.2"])], vec![timed]), &policy);
+    assert_eq!(ttl(&world), Ttl::from_secs(90));
+}
+
+#[test]
+fn a_failed_update_that_comes_back_as_a_create_may_start_from_either_value() {
+    let policy = zone();
+    let mut unsettled = Unsettled::default();
+    let tried = update(vec![record(WEB, "A", &["192.0.2.1"])], vec![record(WEB, "A", &["192.0.2.2"])]);
+    intake(&tried, &policy).0.iter().for_each(|change| unsettled.keep(change));
+    let (mut changes, _) = intake(&create(vec![record(WEB, "A", &["192.0.2.2"])]), &policy);
+    unsettled.accept(&mut changes);
+    let planned = |held: &str| {
+        let group = &group(changes.clone(), &policy).groups[0];
+        plan(group, &group.parts[0], &World::new(&policy).with(WEB, "A", &[held]).copies(), &policy)
+    };
+    assert!(planned("192.0.2.1").unwrap().is_some());
+    assert_eq!(planned("192.0.2.2"), Ok(None));
+    assert!(planned("192.0.2.9").is_err());
+}
+
+#[test]
+fn rejected_groups_go_alone_twice_and_then_back_off() {
+    let policy = zone();
+    let copies = World::new(&policy).copies();
+    let group = group_of(&create(owned(WEB, "A", &["192.0.2.1"])), &policy);
+    let mut rejected = Rejected::default();
+    let tries: Vec<u64> = (0..600)
+        .map(|minute| minute * 60)
+        .filter(|&now| {
+            let admitted = rejected.admit(vec![group.clone()], &copies, at(now));
+            assert_eq!(admitted.together.is_empty(), now > 0, "alone after the first time");
+            let is_tried = admitted.held_back.is_empty();
+            if is_tried {
+                rejected.reject(&group, "refused", &copies, at(now));
+            }
+            is_tried
+        })
+        .map(|now| now / 60)
+        .collect();
+    assert_eq!(tries[..10], [0, 1, 2, 3, 5, 9, 17, 33, 65, 125]);
+}
+
+#[test]
+fn a_change_of_what_is_asked_or_held_lets_a_rejected_group_start_anew() {
+    let policy = zone();
+    let empty = World::new(&policy);
+    let asked = |target| group_of(&create(owned(WEB, "A", &[target])), &policy);
+    let mut rejected = Rejected::default();
+    for _ in 0..3 {
+        rejected.reject(&asked("192.0.2.1"), "refused", &empty.copies(), at(0));
+    }
+    let admit = |target, world: &World| rejected.clone().admit(vec![asked(target)], &world.copies(), at(1));
+    assert_eq!(admit("192.0.2.1", &empty).held_back.len(), 1);
+    assert_eq!(admit("192.0.2.2", &empty).together.len(), 1);
+    assert_eq!(admit("192.0.2.1", &empty.with(WEB, "A", &["192.0.2.9"])).together.len(), 1);
+}
+
+#[test]
+fn at_most_thirty_two_rejected_groups_are_tried_in_an_apply_oldest_first() {
+    let policy = zone();
+    let copies = World::new(&policy).copies();
+    let groups: Vec<_> = (0..40)
+        .map(|n| group_of(&create(owned(&format!("n{n}.example.test"), "A", &["192.0.2.1"])), &policy))
+        .collect();
+    let mut rejected = Rejected::default();
+    for (age, group) in groups.iter().enumerate() {
+        rejected.reject(group, "refused", &copies, at(1000 - u64::try_from(age).unwrap()));
+    }
+    let admitted = rejected.admit(groups.clone(), &copies, at(2000));
+    assert_eq!((admitted.alone.len(), admitted.held_back.len()), (32, 8));
+    assert_eq!(admitted.alone.first(), groups.last());
+    rejected.listed();
+    rejected.listed();
+    assert_eq!(rejected.admit(groups, &copies, at(2001)).together.len(), 40);
+}
