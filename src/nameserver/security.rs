@@ -162,3 +162,44 @@ pub(super) fn gss_tsig() -> &'static Name {
 fn name(labels: &[&str]) -> Name {
     Name::from_labels(labels.iter().map(|label| label.as_bytes())).unwrap_or_else(|_| Name::root())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nameserver::testing::FakeKerberos;
+
+    /// A context of ten seconds that is this old.
+    fn context(age_in_millis: u64) -> Context {
+        let target = TargetName::dns("ns1.example.test", &Realm::parse("EXAMPLE.TEST").unwrap().realm);
+        let inner = FakeKerberos::new().initiate(&target).unwrap();
+        let established = Instant::now().checked_sub(Duration::from_millis(age_in_millis)).unwrap();
+        Context { established, ..Context::new(Name::root(), Duration::from_secs(10), inner) }
+    }
+
+    #[test]
+    fn a_context_is_due_for_renewal_after_four_fifths_of_its_life_and_ends_with_it() {
+        let seen = |age| (context(age).is_due(), context(age).remaining().is_zero());
+        assert_eq!(
+            [0, 7_000, 8_000, 9_000, 10_000].map(seen),
+            [(false, false), (false, false), (true, false), (true, false), (true, true)]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let key = HmacKey::new(crate::dns::tsig::HmacAlgorithm::Sha256, b"hunter2".to_vec());
+        let shown = format!("{:?}", Authentication::Hmac { name: Name::root(), key });
+        assert_eq!(shown, "Hmac(., HmacKey(hmac-sha256))");
+    }
+
+    #[test]
+    fn contexts_accept_the_name_that_windows_gave_the_algorithm_and_shared_keys_do_not() {
+        let gss = Key::Gss(Arc::new(context(0)));
+        let hmac = HmacKey::new(crate::dns::tsig::HmacAlgorithm::Sha256, Vec::new());
+        let accepts = |key: &Key| {
+            ["gss-tsig", "GSS.Microsoft.com", "hmac-sha256"].map(|name| key.accepts(&name.parse().unwrap()))
+        };
+        assert_eq!(accepts(&gss), [true, true, false]);
+        assert_eq!(accepts(&Key::Hmac { name: Name::root(), key: hmac }), [false, false, true]);
+    }
+}
