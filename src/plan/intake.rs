@@ -40,6 +40,8 @@ pub enum Kind {
     Update {
         /// What the caller was shown.
         old: Vec<Rdata>,
+        /// The TTL that the caller was shown.
+        old_ttl: Option<Ttl>,
         /// What is wanted.
         new: Wanted,
     },
@@ -98,16 +100,16 @@ impl Change {
 #[must_use]
 pub fn intake(changes: &Changes, policy: &Policy) -> (Vec<Change>, Vec<Refusal>) {
     let mut taken = Taken { policy, changes: BTreeMap::new(), refused: Vec::new() };
-    let mut shown = Taken::shown(&changes.update_old);
+    let shown = Taken::shown(&changes.update_old);
     for endpoint in &changes.create {
         taken.take(endpoint, |rdata, ttl| Kind::Create(Wanted { rdata, ttl }));
     }
     for endpoint in &changes.update_new {
-        let old = key(endpoint).and_then(|key| shown.remove(&key));
+        let old = key(endpoint).and_then(|key| shown.get(&key).cloned());
         taken.take(endpoint, |rdata, ttl| {
             let new = Wanted { rdata, ttl };
             match old {
-                Some(old) => Kind::Update { old, new },
+                Some((old, old_ttl)) => Kind::Update { old, old_ttl, new },
                 None => Kind::Create(new),
             }
         });
@@ -130,10 +132,11 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     /// The caller's old values by name and type. Lists are paired by this key: their order means nothing.
-    fn shown(olds: &[Endpoint]) -> BTreeMap<(Name, RecordType), Vec<Rdata>> {
+    fn shown(olds: &[Endpoint]) -> BTreeMap<(Name, RecordType), (Vec<Rdata>, Option<Ttl>)> {
         let old = |endpoint: &Endpoint| {
             let (name, rtype) = key(endpoint)?;
-            Some(((name, rtype), canonical_rdata(rtype, &endpoint.targets).unwrap_or_default()))
+            let rdata = canonical_rdata(rtype, &endpoint.targets).unwrap_or_default();
+            Some(((name, rtype), (rdata, canonical_ttl(endpoint, Ttl::ZERO))))
         };
         olds.iter().filter_map(old).collect()
     }

@@ -233,10 +233,10 @@ impl<'a> View<'a> {
 
     /// The zone is unknown: the caller's old values are what it starts from.
     fn unseen(&self, change: &Change) -> Planned {
-        let (op, before, wanted) = match &change.kind {
-            Kind::Create(wanted) => (Op::Create, Vec::new(), Some(wanted)),
-            Kind::Update { old, new } => (Op::Update, old.clone(), Some(new)),
-            Kind::Delete { old } => (Op::Delete, old.clone(), None),
+        let (op, before, wanted, shown_ttl) = match &change.kind {
+            Kind::Create(wanted) => (Op::Create, Vec::new(), Some(wanted), None),
+            Kind::Update { old, old_ttl, new } => (Op::Update, old.clone(), Some(new), *old_ttl),
+            Kind::Delete { old } => (Op::Delete, old.clone(), None, None),
         };
         Planned {
             name: change.name.clone(),
@@ -244,7 +244,7 @@ impl<'a> View<'a> {
             op,
             before,
             after: wanted.map(|wanted| wanted.rdata.clone()).unwrap_or_default(),
-            ttl: self.ttl(wanted, None),
+            ttl: self.ttl(wanted, shown_ttl),
             retimed: wanted.is_some_and(|wanted| wanted.ttl.is_some()),
         }
     }
@@ -285,7 +285,7 @@ impl<'a> View<'a> {
                 }
                 Ok(Some(becoming(change.rtype, raw, &wanted.rdata)))
             }
-            Kind::Update { old, new } => {
+            Kind::Update { old, new, .. } => {
                 if shown == *old || shown == new.rdata || is_ours() {
                     return Ok(Some(becoming(change.rtype, raw, &new.rdata)));
                 }

@@ -21,7 +21,7 @@ impl Unsettled {
     pub fn keep(&mut self, change: &Change) {
         let earlier = self.0.contains_key(&key(change));
         let values = match &change.kind {
-            Kind::Update { old, new } => vec![old.clone(), new.rdata.clone()],
+            Kind::Update { old, new, .. } => vec![old.clone(), new.rdata.clone()],
             // The same update once more, under its second name.
             Kind::Create(wanted) if earlier => vec![wanted.rdata.clone()],
             Kind::Create(_) | Kind::Delete { .. } => return,

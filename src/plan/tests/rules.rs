@@ -231,6 +231,9 @@ fn contradictory_duplicates_reject_their_group_and_equal_ones_are_one() {
     assert_eq!(reasons(&world.apply(&twice("192.0.2.2"), &policy)), [&Reason::Contradiction]);
     assert_eq!(world, World::new(&policy));
     world.apply_all(&twice("192.0.2.1"), &policy);
+    let (old, new) = (owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.3"]));
+    world.apply_all(&update([old.clone(), old].concat(), [new.clone(), new].concat()), &policy);
+    assert_eq!(world.texts(WEB, "A"), ["192.0.2.3"]);
 }
 
 #[test]
@@ -266,6 +269,16 @@ fn a_ttl_is_kept_unless_asked_for() {
     let timed = Endpoint { record_ttl: 90, ..record(WEB, "A", &["192.0.2.2"]) };
     world.apply_all(&update(vec![record(WEB, "A", &["192.0.2.2"])], vec![timed]), &policy);
     assert_eq!(ttl(&world), Ttl::from_secs(90));
+}
+
+#[test]
+fn an_update_of_an_unread_zone_keeps_the_ttl_that_the_caller_was_shown() {
+    let policy = Policy { default_ttl: Ttl::from_secs(60), ..zone() };
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
+    let old = Endpoint { record_ttl: 300, ..record(WEB, "A", &["192.0.2.1"]) };
+    let asked = update(vec![old], vec![record(WEB, "A", &["192.0.2.2"])]);
+    let outcome = world.apply_from(&asked, &Copies::new(), &policy);
+    assert_eq!((outcome.failed, world), (0, World::new(&policy).with(WEB, "A", &["192.0.2.2"])));
 }
 
 #[test]
