@@ -72,7 +72,7 @@ pub enum Fault {
     #[error("the answer cannot be read")]
     Malformed(#[from] WireError),
     /// Kerberos gives no credential or no service ticket, or the server's token is refused.
-    #[error("Kerberos: {0}")]
+    #[error("Kerberos gives no security context")]
     Kerberos(#[source] GssError),
     /// Kerberos is still waiting for a KDC.
     #[error("no KDC answered within {0:?}")]

@@ -1,5 +1,6 @@
 //! Several servers for the same zones: which one a reconcile uses, and what happens when it fails.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -183,7 +184,7 @@ impl Pin {
         self.tried.push(self.server.address().clone());
         match self.pool.0.lock().choose(&self.tried) {
             Some(next) => {
-                tracing::warn!(from = %self.server.address(), to = %next.address(), %error, fault = %error.fault,
+                tracing::warn!(from = %self.server.address(), to = %next.address(), error = error as &dyn Error,
                     "moving to another name server");
                 self.server = next;
                 true
@@ -241,7 +242,7 @@ impl Inner {
             let pool = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = pool.rediscover().await {
-                    tracing::warn!(%error, "domain controllers could not be looked up again");
+                    tracing::warn!(error = &error as &dyn Error, "domain controllers could not be looked up again");
                 }
             });
         }

@@ -3,6 +3,7 @@
 //! A connection is taken, used and put back. A request that is dropped half-way drops its connection with it, so that
 //! nobody ever reads the rest of another's answer; the security context stays, since gaps in its sequence do not matter.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -247,7 +248,7 @@ impl Session {
         let (session, gss) = (self.clone(), gss.clone());
         tokio::spawn(async move {
             if let Err(fault) = session.negotiate(&gss).await {
-                tracing::warn!(server = %session.address, %fault, "the security context could not be renewed yet");
+                tracing::warn!(server = %session.address, error = &fault as &dyn Error, "the security context could not be renewed yet");
                 sleep(RENEWAL_PAUSE).await;
             }
             session.renewing.store(false, Ordering::Release);
