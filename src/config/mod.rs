@@ -1,15 +1,61 @@
 //! Settings: read once from the environment, checked as a whole, frozen afterwards.
+//!
+//! [`table`] names every variable once; what `--help`, the README and the check of unknown names say comes from there.
+//! Values reach their parsers as the text they were given, secrets by a way of their own.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::api::DomainFilter;
-pub use crate::dns::tsig::HmacAlgorithm;
+use crate::dns::tsig::{HmacAlgorithm, HmacKey};
 use crate::dns::{Name, ServerProfile, ServerSource, Ttl, ZoneSet};
 use crate::kerberos::{CredentialSource, Principal, Realm};
+use crate::plan::ProtectedName;
+
+mod authentication;
+mod effective;
+mod files;
+mod hosts;
+mod problem;
+mod reader;
+mod settings;
+pub mod table;
+mod value;
+
+pub use problem::{Fault, Problem, Problems, Warning};
+
+/// A valid configuration, and what deserves a line in the log.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What was rewritten, ignored, or will bite.
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads the settings from the process's environment.
+    ///
+    /// # Errors
+    /// With every problem there is, each naming its variable and the remedy.
+    pub fn from_environment() -> Result<Loaded, Problems> {
+        Self::from_variables(std::env::vars_os())
+    }
+
+    /// Reads the settings from variables, each a name and a value.
+    ///
+    /// # Errors
+    /// With every problem there is, each naming its variable and the remedy.
+    pub fn from_variables<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Result<Loaded, Problems>
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        settings::read(reader::Reader::new(variables.into_iter().map(|(name, value)| (name.into(), value.into()))))
+    }
+}
 
 /// Every setting, valid and complete.
 #[derive(Debug, Clone)]
@@ -20,6 +66,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// Name servers, in order of preference; at least one.
     pub servers: Vec<ServerSource>,
+    /// Port of servers given without one, and of those found by SRV.
+    pub port: u16,
     /// The zones.
     pub zones: ZoneSet,
     /// How messages are authenticated.
@@ -78,20 +126,14 @@ pub enum Authentication {
 /// Everything that GSS-TSIG needs.
 #[derive(Debug, Clone)]
 pub struct Kerberos {
-    /// The client; its realm is the only realm there is.
-    pub principal: Principal,
+    /// The only realm there is.
+    pub realm: Realm,
+    /// The client, of this realm; none takes whoever a credential cache belongs to.
+    pub principal: Option<Principal>,
     /// Where its credential comes from.
     pub source: CredentialSource,
     /// Where the Kerberos library reads its configuration.
     pub krb5_conf: Krb5Conf,
-}
-
-impl Kerberos {
-    /// The configured realm.
-    #[must_use]
-    pub fn realm(&self) -> &Realm {
-        self.principal.realm()
-    }
 }
 
 /// Where the Kerberos library reads its configuration.
@@ -111,10 +153,10 @@ pub enum Krb5Conf {
 pub struct TsigKey {
     /// Key name.
     pub name: Name,
-    /// MAC algorithm.
+    /// Algorithm and secret.
+    pub key: HmacKey,
+    /// The algorithm alone, for display.
     pub algorithm: HmacAlgorithm,
-    /// The secret, base64 as given.
-    pub secret: SecretString,
 }
 
 /// How zones are read.
@@ -141,26 +183,6 @@ pub enum LoadBalancing {
     Random,
 }
 
-/// An entry of `RFC2136_PROTECTED_NAMES`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtectedName {
-    /// The name as given: relative to each zone, or absolute when it lies in one.
-    pub name: String,
-    /// What the entry does.
-    pub effect: Protection,
-}
-
-/// What an entry of `RFC2136_PROTECTED_NAMES` does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protection {
-    /// `name`: protects the name.
-    Exact,
-    /// `.name`: protects the name and all below it.
-    Subtree,
-    /// `-name`: lifts a protection.
-    Lift,
-}
-
 /// DNS over TLS (RFC 7858).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
@@ -181,3 +203,6 @@ pub enum LogFormat {
     /// For machines.
     Json,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const GSS: [(&str, &str); 6] = [
+    ("RFC2136_HOST", "dc1.example.test"),
+    ("RFC2136_ZONE", "example.test, second.test."),
+    ("RFC2136_GSS_TSIG", "true"),
+    ("RFC2136_KERBEROS_REALM", "EXAMPLE.TEST"),
+    ("RFC2136_KERBEROS_USERNAME", "external-dns"),
+    ("RFC2136_KERBEROS_PASSWORD", "0012"),
+];
+
+fn with(changes: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let mut variables: std::collections::BTreeMap<&str, &str> = GSS.into_iter().collect();
+    variables.extend(changes.iter().copied());
+    Config::from_variables(variables)
+}
+
+fn problems(changes: &[(&str, &str)]) -> String {
+    with(changes).unwrap_err().to_string()
+}
+
+#[test]
+fn a_password_of_digits_reaches_kerberos_unaltered_and_is_never_shown() {
+    use secrecy::ExposeSecret;
+    let loaded = with(&[]).unwrap();
+    let Authentication::Gss(kerberos) = &loaded.config.authentication else { panic!("not GSS") };
+    let CredentialSource::Password(password) = &kerberos.source else { panic!("no password") };
+    assert_eq!(password.expose_secret(), "0012");
+    assert!(!format!("{loaded:?}{}", loaded.config).contains("0012"));
+}
+
+#[test]
+fn a_realm_is_rewritten_with_one_warning_or_refused() {
+    let loaded = with(&[("RFC2136_KERBEROS_REALM", "example.test.")]).unwrap();
+    assert!(matches!(loaded.warnings.as_slice(), [Warning::RealmRewritten { .. }]), "{:?}", loaded.warnings);
+    for realm in ["", " ", "EXAMPLE TEST", "EXAMPLE/TEST"] {
+        assert!(problems(&[("RFC2136_KERBEROS_REALM", realm)]).contains("RFC2136_KERBEROS_REALM"), "{realm:?}");
+    }
+    assert!(problems(&[("RFC2136_KERBEROS_USERNAME", "user@OTHER.TEST")]).contains("OTHER.TEST"));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let text = problems(&[("RFC2136_PORT", "x"), ("RFC2136_ZONE", "a..b"), ("RFC2136_TIMEOUT", "4 years")]);
+    for name in ["RFC2136_PORT", "RFC2136_ZONE", "RFC2136_TIMEOUT"] {
+        assert!(text.contains(name), "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_a_problem_with_the_nearest_known_one() {
+    assert!(problems(&[("RFC2136_ZONES", "x")]).contains("did you mean RFC2136_ZONE?"));
+}
+
+#[test]
+fn service_links_and_retired_names_are_warnings() {
+    let links =
+        [("RFC2136_PORT", "tcp://10.0.0.1:53"), ("RFC2136_SERVICE_HOST", "h"), ("RFC2136_PORT_53_TCP_ADDR", "a")];
+    let loaded = with(&links).unwrap();
+    assert_eq!((loaded.warnings.len(), loaded.config.port), (3, 53));
+    assert!(matches!(with(&[("RFC2136_AXFR", "true")]).unwrap().warnings.as_slice(), [Warning::Retired { .. }]));
+}
+
+#[test]
+fn what_is_not_built_is_refused() {
+    for (name, value) in [("RFC2136_READ", "ldap"), ("RFC2136_LDAP_HOST", "x"), ("RFC2136_KEEP_ALIVE", "auto")] {
+        assert!(problems(&[(name, value)]).contains("not supported yet"), "{name}");
+    }
+}
+
+#[test]
+fn hosts_are_names_addresses_or_domains() {
+    let text = "dc1.example.test@10.0.0.5:5353,DC2.example.test.@[2001:db8::1],srv:example.test";
+    let servers = with(&[("RFC2136_HOST", text)]).unwrap().config.servers;
+    let shown: Vec<_> = servers.iter().map(|server| format!("{server:?}")).collect();
+    assert!(
+        shown[0].contains("5353") && shown[1].contains("dc2.example.test\"") && shown[2].starts_with("Srv"),
+        "{shown:?}"
+    );
+    assert!(problems(&[("RFC2136_HOST", "10.0.0.5")]).contains("fqdn@address"));
+    assert!(problems(&[("RFC2136_HOST", "2001:db8::1")]).contains("brackets"));
+}
+
+#[test]
+fn exactly_one_way_to_authenticate() {
+    assert!(problems(&[("RFC2136_INSECURE", "true")]).contains("exclude each other"));
+    assert!(problems(&[("RFC2136_GSS_TSIG", "")]).contains("none of"));
+    assert!(problems(&[("RFC2136_KERBEROS_KEYTAB", "/k")]).contains("exclude each other"));
+}
+
+#[test]
+fn the_webhook_stays_on_loopback_and_its_deadline_above_an_exchange() {
+    assert!(problems(&[("WEBHOOK_LISTEN", "0.0.0.0:8888")]).contains("WEBHOOK_ALLOW_REMOTE"));
+    assert!(with(&[("WEBHOOK_LISTEN", "0.0.0.0:8888"), ("WEBHOOK_ALLOW_REMOTE", "true")]).is_ok());
+    assert!(problems(&[("WEBHOOK_DEADLINE", "4s")]).contains("RFC2136_TIMEOUT"));
+}
+
+#[test]
+fn durations_have_units() {
+    for (text, seconds) in [("60", 60), ("60s", 60), ("5m", 300), ("1h", 3600)] {
+        assert_eq!(with(&[("RFC2136_MIN_TTL", text)]).unwrap().config.min_ttl.as_secs(), seconds);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_variables_make_it_panic_and_no_secret_is_shown(values in prop::collection::vec((0usize..60, ".{0,12}"), 0..12)) {
+        let names: Vec<_> = table::variables().map(|variable| variable.name).collect();
+        let mut variables: std::collections::BTreeMap<String, String> = values
+            .into_iter()
+            .map(|(index, value)| (names.get(index).map_or_else(|| format!("RFC2136_{value}"), ToString::to_string), value))
+            .filter(|(name, _)| name != "RFC2136_TSIG_SECRET_FILE" && !name.contains(['=', '\0']))
+            .collect();
+        for name in ["RFC2136_KERBEROS_PASSWORD", "RFC2136_TSIG_SECRET"] {
+            variables.insert(name.to_owned(), "tcp://Xyzzy-12".to_owned());
+        }
+        let result = Config::from_variables(variables);
+        let shown = match &result {
+            Ok(loaded) => format!("{loaded:?}{}", loaded.config),
+            Err(problems) => format!("{problems:?}{problems}"),
+        };
+        prop_assert!(!shown.contains("Xyzzy"));
+    }
+}
