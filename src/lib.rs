@@ -8,4 +8,5 @@ pub mod kerberos;
 pub mod nameserver;
 pub mod plan;
 pub mod provider;
+pub mod telemetry;
 pub mod zone_copy;
