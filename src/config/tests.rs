@@ -124,3 +124,9 @@ proptest! {
         prop_assert!(!shown.contains("Xyzzy"));
     }
 }
+
+#[test]
+fn the_readme_holds_the_table_of_variables() {
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(table::markdown().trim_end()), "README.md should hold:\n{}", table::markdown());
+}
