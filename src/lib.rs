@@ -1,6 +1,7 @@
 //! A webhook provider for ExternalDNS: DNS records kept by RFC 2136 updates signed with GSS-TSIG.
 
 pub mod api;
+pub mod app;
 pub mod config;
 pub mod dns;
 pub mod gss;

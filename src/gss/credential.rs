@@ -22,14 +22,14 @@ const KRB5_PRINCIPAL_NAME: [u8; 10] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01,
 /// # Errors
 /// What the Kerberos library says.
 pub(super) fn from_keytab(principal: &str, keytab: &Path, cache: &str) -> Result<Cred, Error> {
-    acquire_from(principal, &[("client_keytab", &format!("FILE:{}", keytab.display())), ("ccache", cache)])
+    acquire_from(Some(principal), &[("client_keytab", &format!("FILE:{}", keytab.display())), ("ccache", cache)])
 }
 
-/// Takes the tickets that something else keeps in a cache file.
+/// Takes the tickets that something else keeps in a cache file; without a principal, whoever they belong to.
 ///
 /// # Errors
 /// What the Kerberos library says.
-pub(super) fn from_ccache(principal: &str, ccache: &Path) -> Result<Cred, Error> {
+pub(super) fn from_ccache(principal: Option<&str>, ccache: &Path) -> Result<Cred, Error> {
     acquire_from(principal, &[("ccache", &format!("FILE:{}", ccache.display()))])
 }
 
@@ -77,8 +77,10 @@ fn complete(major: u32, minor: u32) -> Result<(), Error> {
 }
 
 /// `gss_acquire_cred_from` for initiating with krb5, with these entries of the credential store.
-fn acquire_from(principal: &str, store: &[(&str, &str)]) -> Result<Cred, Error> {
-    let name = ImportedName::principal(principal)?;
+fn acquire_from(principal: Option<&str>, store: &[(&str, &str)]) -> Result<Cred, Error> {
+    let name = principal.map(ImportedName::principal).transpose()?;
+    // No name is GSS_C_NO_NAME: the cache's own principal (RFC 2744 §5.2).
+    let raw_name = name.as_ref().map_or(ptr::null_mut(), |name| name.0);
     let malformed = |_| Error { major: MajorFlags::GSS_S_BAD_NAME, minor: 0 };
     let texts = store
         .iter()
@@ -100,7 +102,7 @@ fn acquire_from(principal: &str, store: &[(&str, &str)]) -> Result<Cred, Error> 
     let major = unsafe {
         sys::gss_acquire_cred_from(
             &raw mut minor,
-            name.0,
+            raw_name,
             sys::_GSS_C_INDEFINITE,
             &raw mut mechanisms,
             usage,

@@ -35,7 +35,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(20);
 /// One call at a time waits for a KDC, however many ask.
 pub struct Credential {
     backend: Arc<dyn GssBackend>,
-    principal: Principal,
+    principal: Option<Principal>,
     secret: Option<PathBuf>,
     state: Mutex<State>,
     /// Held by the one call that may be waiting for a KDC.
@@ -91,7 +91,7 @@ struct Fingerprint {
 impl Credential {
     /// The credential of this principal, through this backend. Nothing is read or asked for yet.
     #[must_use]
-    pub fn new(backend: Arc<dyn GssBackend>, principal: Principal, source: &CredentialSource) -> Self {
+    pub fn new(backend: Arc<dyn GssBackend>, principal: Option<Principal>, source: &CredentialSource) -> Self {
         let secret = match source {
             CredentialSource::Keytab(path) | CredentialSource::PasswordFile(path) | CredentialSource::Ccache(path) => {
                 Some(path.clone())
@@ -101,10 +101,10 @@ impl Credential {
         Self { backend, principal, secret, state: Mutex::default(), turn: Mutex::default() }
     }
 
-    /// The client principal.
+    /// The client principal; none where it is whoever the credential cache belongs to.
     #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
+    pub const fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     /// What is known now; never waits.
@@ -129,7 +129,7 @@ impl Credential {
             // A thread that waits for a silent KDC is waited for: there is never a second one.
             let attempt = tokio::task::spawn_blocking(move || credential.attempt()).await;
             if let Ok(Err(error)) = attempt {
-                tracing::debug!(principal = %self.principal, %error, "no new credential");
+                tracing::debug!(principal = self.shown(), %error, "no new credential");
             }
             tokio::time::sleep(POLL).await;
         }
@@ -155,18 +155,23 @@ impl Credential {
 
     /// Logs what differs from the last attempt.
     fn log(&self, state: &State, result: &Result<Duration, GssError>) {
-        let principal = &self.principal;
+        let principal = self.shown();
         match result {
-            Ok(life) => tracing::info!(%principal, life = life.as_secs(), "credential acquired"),
+            Ok(life) => tracing::info!(principal, life = life.as_secs(), "credential acquired"),
             Err(error) if state.failed.as_ref().is_some_and(|failed| failed.error == *error) => {}
-            Err(error) => tracing::warn!(%principal, %error, still_valid = state.held.is_some(), "no credential"),
+            Err(error) => tracing::warn!(principal, %error, still_valid = state.held.is_some(), "no credential"),
         }
     }
 
     fn silent(&self, wait: Duration) -> GssError {
-        let realm = self.principal.realm();
-        let minor_text = format!("no KDC for realm {realm} has answered for {} seconds", wait.as_secs());
+        let of_realm =
+            self.principal.as_ref().map(|principal| format!(" for realm {}", principal.realm())).unwrap_or_default();
+        let minor_text = format!("no KDC{of_realm} has answered for {} seconds", wait.as_secs());
         GssError { minor: code::KDC_UNREACHABLE, minor_text, ..GssError::default() }
+    }
+
+    fn shown(&self) -> String {
+        self.principal.as_ref().map_or_else(|| "the cache's own".to_owned(), ToString::to_string)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -22,7 +22,8 @@ use crate::kerberos::{CredentialSource, Principal, TargetName};
 ///
 /// It asks the KDC whenever it is told to; [`Credential`](super::Credential) decides when.
 pub struct MitBackend {
-    principal: Principal,
+    /// None takes whoever a credential cache belongs to.
+    principal: Option<Principal>,
     source: CredentialSource,
     held: Mutex<Held>,
 }
@@ -43,9 +44,9 @@ struct Acquired {
 }
 
 impl MitBackend {
-    /// A backend for this principal. Reads nothing yet.
+    /// A backend for this principal, which only a credential cache can do without. Reads nothing yet.
     #[must_use]
-    pub fn new(principal: Principal, source: CredentialSource) -> Self {
+    pub fn new(principal: Option<Principal>, source: CredentialSource) -> Self {
         Self { principal, source, held: Mutex::default() }
     }
 
@@ -54,21 +55,23 @@ impl MitBackend {
     }
 
     fn load(&self, generation: u32) -> Result<Cred, GssError> {
-        let principal = self.principal.to_string();
+        let text = self.principal.as_ref().map(ToString::to_string);
+        let named = || self.principal.as_ref().zip(text.as_deref()).ok_or_else(nameless);
         Ok(match &self.source {
             CredentialSource::Keytab(path) => {
-                keytab::check(path, &self.principal)?;
-                credential::from_keytab(&principal, path, &cache_name(generation))?
+                let (principal, text) = named()?;
+                keytab::check(path, principal)?;
+                credential::from_keytab(text, path, &cache_name(generation))?
             }
             CredentialSource::PasswordFile(path) => {
                 let password = read_password(path)?;
-                credential::from_password(&principal, password.expose_secret())?
+                credential::from_password(named()?.1, password.expose_secret())?
             }
-            CredentialSource::Password(password) => credential::from_password(&principal, password.expose_secret())?,
+            CredentialSource::Password(password) => credential::from_password(named()?.1, password.expose_secret())?,
             CredentialSource::Ccache(path) => {
                 // The library would say "No credentials cache found", and not which.
                 File::open(path).map_err(|source| unreadable_ccache(path, &source))?;
-                credential::from_ccache(&principal, path)?
+                credential::from_ccache(text.as_deref(), path)?
             }
         })
     }
@@ -121,6 +124,11 @@ fn cache_name(generation: u32) -> String {
 fn unreadable_ccache(path: &Path, source: &io::Error) -> GssError {
     let minor_text = format!("credential cache {} cannot be read: {source}", path.display());
     GssError { minor: code::CCACHE_MISSING, minor_text, ..GssError::default() }
+}
+
+/// The settings ask for a user name wherever the credential does not bring one.
+fn nameless() -> GssError {
+    GssError { minor_text: "no client principal is configured".to_owned(), ..GssError::default() }
 }
 
 fn expired(source: &CredentialSource) -> GssError {

@@ -11,7 +11,7 @@ fn principal() -> Principal {
 }
 
 fn credential(kerberos: &FakeKerberos, secret: &Path) -> Credential {
-    Credential::new(Arc::new(kerberos.clone()), principal(), &CredentialSource::Keytab(secret.to_owned()))
+    Credential::new(Arc::new(kerberos.clone()), Some(principal()), &CredentialSource::Keytab(secret.to_owned()))
 }
 
 fn error(minor: i32) -> GssError {
