@@ -1,10 +1,165 @@
-//! Composition: from the configuration to the parts of a running sidecar.
+//! Composition: from the configuration to a running sidecar, and its orderly end.
 
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Authentication, Config, Kerberos, LoadBalancing};
 use crate::gss::{Credential, MitBackend};
-use crate::nameserver::{self, PoolSettings, Settings, Strategy, Tls, TlsError, TlsSettings};
+use crate::metrics::Metrics;
+use crate::nameserver::{self, Pool, PoolSettings, Settings, Strategy, Tls, TlsError, TlsSettings};
+use crate::plan::{Policy, Protected};
+use crate::provider::{Provider as _, Servers, ServersSettings, Service, ServiceSettings};
+use crate::server::{self, Health, Limits};
+
+/// How often readiness is looked at; what `/readyz` tells is not older than twice this.
+const READINESS_INTERVAL: Duration = Duration::from_secs(5);
+/// Port of the admin listener where none is given.
+const ADMIN_PORT: u16 = 8080;
+/// Longest wait for requests under way when shutting down: a message in flight and its answer.
+const DRAIN: Duration = Duration::from_millis(3500);
+
+/// Why the sidecar does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address is in use, or not this host's.
+    #[error("{variable}: cannot listen on {address}; choose another address or port")]
+    Listen {
+        /// The variable that sets it.
+        variable: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The files of DNS over TLS.
+    #[error("RFC2136_TLS_*: {0}")]
+    Tls(#[from] TlsError),
+    /// The operating system.
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+    /// A defect of this build.
+    #[error("the gRPC API cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves until SIGTERM or SIGINT; then finishes what is under way and says goodbye to the name servers.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn serve(config: Config) -> Result<(), StartError> {
+    // First of all: ExternalDNS gives up after a few seconds without a listener.
+    let webhook = listen("WEBHOOK_LISTEN", config.webhook_listen).await?;
+    let admin = listen_admin(config.admin_listen).await?;
+    let stop = stop_signal().map_err(StartError::Signals)?;
+
+    let credential = match &config.authentication {
+        Authentication::Gss(kerberos) => Some(self::credential(kerberos)),
+        Authentication::Tsig(_) | Authentication::Insecure => None,
+    };
+    if let Some(credential) = &credential {
+        tokio::spawn(credential.clone().keep_fresh());
+    }
+    let pool = Pool::new(pool_settings(&config, session_settings(&config, credential.as_ref())?));
+    let metrics = Arc::new(Metrics::new());
+    let how = ServersSettings { read: config.read, dry_run: config.dry_run };
+    let servers = Servers::new(pool, how, metrics.clone());
+    let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
+    let health = Health::new().await;
+    tokio::spawn(watch_readiness(service.clone(), health.clone()));
+
+    let limits = Limits { deadline: config.deadline, max_body: config.max_body };
+    let webhook = server::serve(
+        webhook,
+        server::webhook(&service, &health, metrics.clone(), limits)?,
+        stop.clone().cancelled_owned(),
+    );
+    let admin = server::serve(admin, server::admin(&service, &health, metrics), stop.clone().cancelled_owned());
+    let serving = tokio::spawn(async { tokio::join!(webhook, admin) });
+    stop.cancelled().await;
+    tracing::info!("stopping: requests under way are finished");
+    if timeout(DRAIN, serving).await.is_err() {
+        tracing::warn!("some requests were still under way");
+    }
+    service.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| StartError::Listen { variable, address, source })?;
+    let address = listener.local_addr().unwrap_or(address);
+    let what = if variable == "WEBHOOK_LISTEN" { "webhook" } else { "admin" };
+    tracing::info!("{what} listens on {address}");
+    Ok(listener)
+}
+
+/// Both families where none is asked for, or IPv4 alone where there is no IPv6.
+async fn listen_admin(configured: Option<SocketAddr>) -> Result<TcpListener, StartError> {
+    const NAME: &str = "WEBHOOK_ADMIN_LISTEN";
+    if let Some(address) = configured {
+        return listen(NAME, address).await;
+    }
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ADMIN_PORT));
+    match listen(NAME, both).await {
+        Err(StartError::Listen { source, .. }) if source.kind() != io::ErrorKind::AddrInUse => {
+            listen(NAME, SocketAddr::from((Ipv4Addr::UNSPECIFIED, ADMIN_PORT))).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Cancelled by SIGTERM, as Kubernetes sends it, or SIGINT.
+fn stop_signal() -> io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+async fn watch_readiness(service: Arc<Service<Servers>>, health: Health) {
+    loop {
+        service.check_readiness().await;
+        health.tell(service.unready().is_empty()).await;
+        sleep(READINESS_INTERVAL).await;
+    }
+}
+
+fn service_settings(config: &Config) -> ServiceSettings {
+    ServiceSettings {
+        policy: Policy {
+            zones: config.zones.clone(),
+            profile: config.profile,
+            min_ttl: config.min_ttl,
+            default_ttl: config.default_ttl,
+            protected: Protected::new(&config.protected_names, &config.zones),
+            allow_unowned: config.allow_unowned,
+            max_deletes: config.max_deletes,
+            prerequisites: config.prerequisites,
+            batch_change_size: config.batch_change_size,
+        },
+        domain_filter: config.domain_filter.clone(),
+        read: config.read,
+        deadline: config.deadline,
+        dry_run: config.dry_run,
+    }
+}
 
 /// The Kerberos credential of this configuration; nothing is asked of a KDC yet.
 #[must_use]

@@ -1,13 +1,22 @@
 //! The sidecar's entry point: settings, Kerberos configuration, logs, then the work.
 
+use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{env, fs};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use external_dns_rfc2136_webhook::config::{Config, Loaded, table};
+use external_dns_rfc2136_webhook::app;
+use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loaded, table};
+use external_dns_rfc2136_webhook::gss::krb5_conf;
+use external_dns_rfc2136_webhook::provider::failure::chain;
+use external_dns_rfc2136_webhook::telemetry;
 
 /// `EX_CONFIG` of sysexits.h.
 const BAD_CONFIGURATION: u8 = 78;
+/// Requests wait for name servers and not for processors; more threads would only cost memory.
+const WORKERS: usize = 2;
 
 /// DNS records for ExternalDNS, kept by RFC 2136 updates signed with GSS-TSIG.
 #[derive(Parser)]
@@ -37,10 +46,7 @@ fn main() -> ExitCode {
     };
     match command.unwrap_or(Command::Serve) {
         Command::Config => print(&loaded),
-        Command::Serve => {
-            let _ = writeln!(io::stderr(), "serve is not supported yet");
-            ExitCode::FAILURE
-        }
+        Command::Serve => with_kerberos(loaded, serve),
     }
 }
 
@@ -53,4 +59,70 @@ fn print(loaded: &Loaded) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Runs something for which the Kerberos library needs its configuration, and removes what was generated for that.
+fn with_kerberos(loaded: Loaded, run: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
+    let generated = match generate_krb5_conf(&loaded.config) {
+        Ok(generated) => generated,
+        Err(error) => {
+            let base = env::temp_dir();
+            let _ = writeln!(
+                io::stderr(),
+                "KRB5_CONFIG: no krb5.conf can be written below {}: {error}; mount a tmpfs there, or set TMPDIR to one",
+                base.display()
+            );
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let code = run(loaded);
+    if let Some(directory) = generated.as_deref().and_then(|path| path.parent()) {
+        let _ = fs::remove_dir_all(directory);
+    }
+    code
+}
+
+/// Writes the private krb5.conf, where one is wanted, and points the Kerberos library to it.
+fn generate_krb5_conf(config: &Config) -> io::Result<Option<PathBuf>> {
+    let Authentication::Gss(kerberos) = &config.authentication else { return Ok(None) };
+    let Krb5Conf::Generated { kdcs } = &kerberos.krb5_conf else { return Ok(None) };
+    let text = krb5_conf::generate(&kerberos.realm, kdcs);
+    let path = krb5_conf::write_private(&env::temp_dir(), std::process::id(), &text)?;
+    #[expect(unsafe_code, reason = "the Kerberos library takes its configuration from this variable alone")]
+    #[expect(clippy::disallowed_methods, reason = "no thread exists yet")]
+    // SAFETY: this is the main thread, and no other has been started.
+    unsafe {
+        env::set_var("KRB5_CONFIG", &path);
+    }
+    Ok(Some(path))
+}
+
+fn serve(loaded: Loaded) -> ExitCode {
+    let Loaded { config, warnings } = loaded;
+    if let Err(error) = telemetry::start(&config.log_level, config.log_format) {
+        return fail(&error);
+    }
+    for warning in warnings.iter().chain(&config.inspect_files()) {
+        tracing::warn!("{warning}");
+    }
+    if config.dry_run {
+        tracing::warn!("RFC2136_DRY_RUN: nothing is sent; what would be is printed as nsupdate scripts");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let outcome = runtime.block_on(app::serve(config));
+    // A thread that waits for a silent KDC is not waited for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{}", chain(error));
+    ExitCode::FAILURE
 }

@@ -1,6 +1,6 @@
 //! Log lines on standard error, for people or for machines.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -27,7 +27,8 @@ pub fn start(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
     let filter = EnvFilter::try_new(level)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().finish().try_init()?,

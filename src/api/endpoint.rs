@@ -76,7 +76,7 @@ where
 }
 
 /// Reads `null` as an empty list and drops `null` elements, which would make ExternalDNS panic if echoed.
-pub(super) fn nulls_dropped<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn nulls_dropped<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

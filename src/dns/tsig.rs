@@ -54,6 +54,7 @@ pub trait Mac {
 pub struct Verified<T> {
     inner: T,
     form: Form,
+    skew: i64,
 }
 
 impl<T> Verified<T> {
@@ -67,6 +68,12 @@ impl<T> Verified<T> {
     #[must_use]
     pub fn into_inner(self) -> T {
         self.inner
+    }
+
+    /// The signer's clock minus ours, in seconds.
+    #[must_use]
+    pub const fn skew(&self) -> i64 {
+        self.skew
     }
 
     /// How the answer was tied to its request.

@@ -71,6 +71,10 @@ pub struct ServerStatus {
     pub context_remaining: Option<Duration>,
     /// Security contexts negotiated so far.
     pub negotiations: u64,
+    /// Negotiations that failed so far.
+    pub failed_negotiations: u64,
+    /// Its clock minus ours in seconds, where a signed answer told it.
+    pub clock_skew: Option<i64>,
 }
 
 struct Inner {
@@ -342,6 +346,8 @@ impl Member {
             last_error: self.last_error.clone(),
             context_remaining: self.server.context_remaining(),
             negotiations: self.server.negotiations(),
+            failed_negotiations: self.server.failed_negotiations(),
+            clock_skew: self.server.clock_skew(),
         }
     }
 }

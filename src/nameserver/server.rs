@@ -72,6 +72,18 @@ impl Server {
         self.session.negotiations()
     }
 
+    /// Negotiations that failed so far.
+    #[must_use]
+    pub fn failed_negotiations(&self) -> u64 {
+        self.session.failed_negotiations()
+    }
+
+    /// The server's clock minus ours in seconds, as the last signed answer told it.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<i64> {
+        self.session.clock_skew()
+    }
+
     /// The zone's SOA record, from which its serial.
     ///
     /// # Errors
@@ -148,7 +160,7 @@ impl Server {
         self.session.exchange(&request).await.map(|_| ())
     }
 
-    /// Deletes the security context on the server and closes the connection, within two seconds.
+    /// Deletes the security context on the server and closes the connection, within a second.
     pub async fn close(&self) {
         self.session.close().await;
     }

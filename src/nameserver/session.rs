@@ -26,7 +26,7 @@ mod transfer;
 /// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 /// Longest wait for a server to delete a security context, since shutting down must not take long.
-const MAX_FAREWELL: Duration = Duration::from_secs(2);
+const MAX_FAREWELL: Duration = Duration::from_secs(1);
 /// Time between two attempts to renew a security context that is still good.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -76,6 +76,8 @@ pub(super) struct Session {
     negotiating: tokio::sync::Mutex<()>,
     renewing: AtomicBool,
     negotiations: AtomicU64,
+    failed_negotiations: AtomicU64,
+    clock_skew: Mutex<Option<i64>>,
 }
 
 impl Session {
@@ -88,6 +90,8 @@ impl Session {
             negotiating: tokio::sync::Mutex::new(()),
             renewing: AtomicBool::new(false),
             negotiations: AtomicU64::new(0),
+            failed_negotiations: AtomicU64::new(0),
+            clock_skew: Mutex::new(None),
         }
     }
 
@@ -102,6 +106,16 @@ impl Session {
     /// Security contexts negotiated so far.
     pub(super) fn negotiations(&self) -> u64 {
         self.negotiations.load(Ordering::Relaxed)
+    }
+
+    /// Negotiations that failed so far.
+    pub(super) fn failed_negotiations(&self) -> u64 {
+        self.failed_negotiations.load(Ordering::Relaxed)
+    }
+
+    /// The server's clock minus ours in seconds, as the last signed answer told it.
+    pub(super) fn clock_skew(&self) -> Option<i64> {
+        *lock(&self.clock_skew)
     }
 
     /// Time that the security context has left, while there is one.
@@ -122,6 +136,7 @@ impl Session {
             };
             match transaction.verify(&mut key, &arrival.octets, clock::now()).map_err(unread)? {
                 Answer::Verified(verified) => {
+                    *lock(&self.clock_skew) = Some(verified.skew());
                     let form = verified.form();
                     return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)) });
                 }
@@ -129,6 +144,9 @@ impl Session {
                     renegotiated = true;
                 }
                 Answer::Unverified(_, Flaw::Rejected { error, signed }) => {
+                    if let TsigError::BadTime { skew: Some(skew) } = error {
+                        *lock(&self.clock_skew) = Some(skew);
+                    }
                     return Err(answered(Fault::Rejected { key: key.name().clone(), error, signed }));
                 }
                 Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)) }),
@@ -215,8 +233,15 @@ impl Session {
         }
     }
 
-    /// Negotiates a context over a connection of its own, which becomes the idle one.
     async fn negotiate(&self, gss: &Gss) -> Result<Arc<Context>, Fault> {
+        let outcome = self.negotiate_once(gss).await;
+        let counter = if outcome.is_ok() { &self.negotiations } else { &self.failed_negotiations };
+        counter.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Negotiates a context over a connection of its own, which becomes the idle one.
+    async fn negotiate_once(&self, gss: &Gss) -> Result<Arc<Context>, Fault> {
         let target = gss.target(&self.address.host);
         let mut negotiation = Negotiation::start(gss, target, self.settings.timeout).await?;
         let mut connection = self.connect().await?;
@@ -231,7 +256,6 @@ impl Session {
                     let context = Arc::new(context);
                     tracing::info!(server = %self.address, key = %context.name, lifetime = ?context.lifetime,
                         "security context established");
-                    self.negotiations.fetch_add(1, Ordering::Relaxed);
                     *lock(&self.context) = Some(context.clone());
                     self.put_back(connection);
                     return Ok(context);

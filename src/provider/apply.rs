@@ -1,31 +1,53 @@
 //! One apply: sends what was planned, finds the guilty when something is denied, and reads back what is doubtful.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::authority::{Authority, Outcome};
+use super::ledger::{Ledger, Memory};
 use super::status::Rejection;
 use super::{Cause, Failure};
 use crate::api::Changes;
-use crate::dns::{ServerProfile, ZoneContents, ZoneName};
-use crate::plan::{self, Batch, Copies, Group, Indexed, Limits, Part, Policy, Refusal};
+use crate::dns::{ServerProfile, Update, ZoneContents, ZoneName};
+use crate::metrics::Metrics;
+use crate::plan::{self, Batch, Copies, Indexed, Limits, Part, Policy, Refusal};
 
 /// After this many single groups denied alike, and not one success, the rest of a zone is not sent.
 const GIVE_UP_AFTER: usize = 16;
 
+/// What an apply works with.
+pub(super) struct Means<'a, A: Authority> {
+    pub(super) authority: &'a A,
+    pub(super) policy: &'a Policy,
+    pub(super) metrics: &'a Metrics,
+    /// Nothing is sent after this.
+    pub(super) deadline: Instant,
+    /// Nor after this.
+    pub(super) stop: &'a CancellationToken,
+}
+
 /// One apply under way.
 pub(super) struct Apply<'a, A: Authority> {
-    authority: &'a A,
+    means: Means<'a, A>,
     pin: A::Pin,
-    policy: &'a Policy,
-    deadline: Instant,
     copies: Copies,
-    groups: Vec<Group>,
-    /// Indices of groups that failed, or of which a part did.
-    failed: BTreeSet<usize>,
-    rejections: Vec<Rejection>,
+    ledger: Ledger,
+    changed: BTreeSet<ZoneName>,
+}
+
+/// What came of an apply.
+#[derive(Debug)]
+pub(super) struct Applied {
+    /// What was rejected; or what stopped the whole apply, and what was applied until then stays.
+    pub(super) outcome: Result<Vec<Rejection>, Failure>,
+    /// Zones of which something was changed.
+    pub(super) changed: BTreeSet<ZoneName>,
 }
 
 /// What is known of one zone in this apply.
@@ -39,6 +61,8 @@ struct ZoneRun {
     given_up: Option<Failure>,
     /// Whether this is the second and last try.
     last_try: bool,
+    /// Whether the server's word alone is not enough.
+    must_read_back: bool,
 }
 
 struct Guilty {
@@ -47,72 +71,62 @@ struct Guilty {
     maybe_applied: bool,
 }
 
+/// A batch that the server did not want.
+struct Denied {
+    batch: Batch,
+    failure: Failure,
+    maybe_applied: bool,
+}
+
 impl<'a, A: Authority> Apply<'a, A> {
-    pub(super) fn new(authority: &'a A, pin: A::Pin, policy: &'a Policy, deadline: Instant) -> Self {
-        Self {
-            authority,
-            pin,
-            policy,
-            deadline,
-            copies: Copies::new(),
-            groups: Vec::new(),
-            failed: BTreeSet::new(),
-            rejections: Vec::new(),
-        }
+    pub(super) fn new(means: Means<'a, A>, pin: A::Pin) -> Self {
+        Self { means, pin, copies: Copies::new(), ledger: Ledger::default(), changed: BTreeSet::new() }
     }
 
-    /// Applies what can be applied and returns what was rejected.
-    ///
-    /// # Errors
-    /// What stopped the whole apply: deadline, servers, Kerberos. What was applied until then stays.
-    pub(super) async fn run(mut self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
-        let (changes, refused) = plan::intake(changes, self.policy);
-        let grouped = plan::group(changes, self.policy);
-        self.refuse(refused);
-        self.refuse(grouped.refused);
+    /// Applies what can be applied.
+    pub(super) async fn run(mut self, changes: &Changes, memory: &mut Memory, now: SystemTime) -> Applied {
+        let (mut changes, refused) = plan::intake(changes, self.means.policy);
+        memory.unsettled.accept(&mut changes);
+        let grouped = plan::group(changes, self.means.policy);
         for text in &grouped.left_out {
             warn!(name = text.name, "left out the registry TXT at the name of a CNAME, where it cannot be");
         }
-        self.groups = grouped.groups;
-        let zones: BTreeSet<_> =
-            self.groups.iter().flat_map(|group| &group.parts).map(|part| part.zone.clone()).collect();
-        for zone in &zones {
-            if let Some(copy) = self.authority.copy(&self.pin, zone) {
-                self.copies.insert(zone.clone(), copy);
-            }
-        }
-        let rounds = self.groups.iter().map(|group| group.parts.len()).max().unwrap_or(0);
-        for round in 0..rounds {
+        let zones = self.means.policy.zones.iter();
+        self.copies = zones.filter_map(|zone| Some((zone.clone(), self.copy(zone)?))).collect();
+        self.ledger = Ledger::open(grouped.groups, memory, &self.copies, now);
+        self.ledger.refuse_beforehand(refused);
+        self.ledger.refuse_beforehand(grouped.refused);
+        let outcome = self.apply_all().await;
+        let rejections = self.ledger.close(memory, &self.copies, now);
+        Applied { outcome: outcome.map(|()| rejections), changed: self.changed }
+    }
+
+    fn copy(&self, zone: &ZoneName) -> Option<Arc<ZoneContents>> {
+        self.means.authority.copy(&self.pin, zone)
+    }
+
+    async fn apply_all(&mut self) -> Result<(), Failure> {
+        let zones = self.ledger.zones();
+        for round in 0..self.ledger.rounds() {
             for zone in &zones {
                 self.apply_zone(zone, round).await?;
             }
         }
-        Ok(self.rejections)
-    }
-
-    /// The parts of this round in this zone, as far as the parts before them succeeded.
-    fn parts(&self, zone: &ZoneName, round: usize) -> Vec<(usize, Part)> {
-        let groups = self.groups.iter().enumerate().filter(|(index, _)| !self.failed.contains(index));
-        groups
-            .filter_map(|(index, group)| {
-                Some((index, group.parts.get(round).filter(|part| part.zone == *zone)?.clone()))
-            })
-            .collect()
+        Ok(())
     }
 
     async fn apply_zone(&mut self, zone: &ZoneName, round: usize) -> Result<(), Failure> {
-        let parts = self.parts(zone, round);
-        let mut run = ZoneRun::default();
+        let mut run = ZoneRun { must_read_back: self.must_read_back(zone), ..ZoneRun::default() };
         let mut steps = Vec::new();
-        for (index, part) in &parts {
+        for (index, part) in &self.ledger.parts(zone, round) {
             match self.plan(*index, part) {
                 Ok(Some(step)) => steps.push(step),
-                Ok(None) => {}
+                Ok(None) => self.ledger.done(*index),
                 // What the copy says may be old: it is decided from a fresh read.
                 Err(refusals) if self.copies.contains_key(zone) => {
                     run.doubtful.insert(*index, first_failure(&refusals));
                 }
-                Err(refusals) => self.reject_group(*index, refusals),
+                Err(refusals) => self.ledger.refuse(*index, refusals),
             }
         }
         self.deliver_all(zone, steps, &mut run).await?;
@@ -120,19 +134,13 @@ impl<'a, A: Authority> Apply<'a, A> {
     }
 
     fn plan(&self, index: usize, part: &Part) -> Result<Option<Indexed>, Vec<Refusal>> {
-        let Some(group) = self.groups.get(index) else { return Ok(None) };
-        Ok(plan::plan(group, part, &self.copies, self.policy)?.map(|step| Indexed { group: index, step }))
+        let Some(group) = self.ledger.group(index) else { return Ok(None) };
+        Ok(plan::plan(group, part, &self.copies, self.means.policy)?.map(|step| Indexed { group: index, step }))
     }
 
+    /// Sends steps in as few messages as they fit; groups that were rejected before go first, and alone.
     async fn deliver_all(&mut self, zone: &ZoneName, steps: Vec<Indexed>, run: &mut ZoneRun) -> Result<(), Failure> {
-        let limits = Limits { endpoints: self.policy.batch_change_size, profile: self.policy.profile };
-        let (batches, too_large) = plan::pack(steps, limits);
-        for step in too_large {
-            let (octets, (_, limit)) = (plan::batch::octets(&step.step), plan::batch::room(self.policy.profile));
-            let detail = format!("about {octets} octets, {limit} fit a message");
-            self.reject(&step, &Failure::new(Cause::TooLarge, detail));
-        }
-        for batch in batches {
+        for batch in self.pack(steps) {
             if let Some(denied) = self.deliver(zone, batch, run).await? {
                 self.isolate(zone, denied, run).await?;
             }
@@ -140,42 +148,70 @@ impl<'a, A: Authority> Apply<'a, A> {
         Ok(())
     }
 
+    fn pack(&mut self, steps: Vec<Indexed>) -> Vec<Batch> {
+        let Policy { batch_change_size, profile, .. } = *self.means.policy;
+        let (alone, together): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| self.ledger.goes_alone(step.group));
+        let (mut batches, mut too_large) = plan::pack(alone, Limits { endpoints: 0, profile });
+        let (shared, more) = plan::pack(together, Limits { endpoints: batch_change_size, profile });
+        batches.extend(shared);
+        too_large.extend(more);
+        for step in too_large {
+            let (octets, (_, limit)) = (plan::batch::octets(&step.step), plan::batch::room(profile));
+            let detail = format!("about {octets} octets, {limit} fit a message");
+            self.ledger.pass_over(step.group, &Failure::new(Cause::TooLarge, detail));
+        }
+        batches
+    }
+
     /// Sends one message. Gives the batch back when the server did not want it.
     async fn deliver(&mut self, zone: &ZoneName, batch: Batch, run: &mut ZoneRun) -> Result<Option<Denied>, Failure> {
         if let Some(failure) = &run.given_up {
-            batch.steps.iter().for_each(|step| self.reject(step, failure));
+            batch.steps.iter().for_each(|step| self.ledger.pass_over(step.group, failure));
             return Ok(None);
         }
-        if Instant::now() >= self.deadline {
-            return Err(Failure::new(Cause::Deadline, format!("zone {zone}: stopped between two messages")));
-        }
+        self.check_time(zone)?;
         let update = batch.update(zone);
-        match self.authority.update(&mut self.pin, &update).await {
-            Outcome::Applied if self.must_read_back(zone) => {
-                let cause = Failure::new(Cause::UnverifiedReply, format!("zone {zone}: not found when read back"));
+        match self.means.authority.update(&mut self.pin, &update).await {
+            Outcome::Applied if run.must_read_back => {
+                let cause = Failure::new(Cause::NotStored, format!("zone {zone}: not found when read back"));
                 run.succeeded |= self.confirm(zone, &batch, &cause).await?;
             }
             Outcome::Applied => {
-                self.authority.remember(&self.pin, &update);
+                self.means.authority.remember(&self.pin, &update);
                 run.succeeded = true;
-                batch.steps.iter().for_each(|step| self.log_done(step));
+                self.all_done(&batch);
             }
+            Outcome::Printed => self.all_done(&batch),
             Outcome::Unverified(failure) => {
-                warn!(%failure, "a reply is not verified: reading back");
-                self.authority.doubt(&self.pin, zone);
+                warn!(cause = failure.cause.label(), "reading back: {failure}");
+                self.means.authority.doubt(&self.pin, zone);
                 run.succeeded |= self.confirm(zone, &batch, &failure).await?;
+            }
+            // Without a copy there is nothing to plan anew from, and after a second failure no reason to believe it.
+            Outcome::PrerequisiteFailed(failure) if run.last_try || !self.copies.contains_key(zone) => {
+                return Ok(Some(Denied { batch, failure, maybe_applied: false }));
             }
             Outcome::PrerequisiteFailed(failure) | Outcome::Unknown(failure) => {
                 run.doubtful.extend(batch.steps.iter().map(|step| (step.group, failure.clone())));
             }
             Outcome::Denied { failure, maybe_applied } => return Ok(Some(Denied { batch, failure, maybe_applied })),
             Outcome::ZoneUnusable(failure) => {
-                batch.steps.iter().for_each(|step| self.reject(step, &failure));
+                batch.steps.iter().for_each(|step| self.ledger.pass_over(step.group, &failure));
                 run.given_up = Some(failure);
             }
             Outcome::Stopped(failure) => return Err(failure),
         }
         Ok(None)
+    }
+
+    /// Whether there is time for one more message.
+    fn check_time(&self, zone: &ZoneName) -> Result<(), Failure> {
+        let stopped = |why: &str| Err(Failure::new(Cause::Deadline, format!("zone {zone}: {why}")));
+        if self.means.stop.is_cancelled() {
+            return stopped("the sidecar is stopping");
+        }
+        if Instant::now() >= self.means.deadline { stopped("stopped between two messages") } else { Ok(()) }
     }
 
     /// Bisects down to the guilty groups: both halves of a denied batch are sent before either is split further.
@@ -192,7 +228,9 @@ impl<'a, A: Authority> Apply<'a, A> {
                     let found = single.steps.into_iter();
                     run.guilty.extend(found.map(|step| Guilty { step, failure: failure.clone(), maybe_applied }));
                     let alike = run.guilty.iter().filter(|guilty| guilty.failure.cause == failure.cause).count();
-                    if alike >= GIVE_UP_AFTER && !run.succeeded {
+                    // What DNS holds at one name says nothing of the next.
+                    let is_policy = failure.cause != Cause::PrerequisiteFailed;
+                    if is_policy && alike >= GIVE_UP_AFTER && !run.succeeded {
                         run.given_up = Some(failure);
                     }
                 }
@@ -207,122 +245,152 @@ impl<'a, A: Authority> Apply<'a, A> {
             return Ok(());
         }
         if run.last_try {
-            run.guilty.iter().for_each(|guilty| self.reject(&guilty.step, &guilty.failure));
-            run.doubtful.iter().for_each(|(index, failure)| self.reject_whole(*index, failure));
+            run.guilty.iter().for_each(|guilty| self.ledger.reject(guilty.step.group, &guilty.failure));
+            run.doubtful.iter().for_each(|(index, failure)| self.ledger.reject(*index, failure));
             return Ok(());
         }
-        let mut again = ZoneRun { last_try: true, succeeded: run.succeeded, ..ZoneRun::default() };
-        let known = match self.authority.read(&mut self.pin, zone, self.deadline).await {
-            Ok(contents) => {
-                self.copies.insert(zone.clone(), contents);
-                true
-            }
-            Err(failure) if failure.cause == Cause::Deadline => return Err(failure),
-            Err(_) => {
-                self.copies.remove(zone);
-                false
-            }
+        let is_read = self.refresh(zone).await?;
+        let mut again = ZoneRun {
+            last_try: true,
+            succeeded: run.succeeded,
+            given_up: run.given_up,
+            must_read_back: run.must_read_back,
+            ..ZoneRun::default()
         };
-        let mut steps = Vec::new();
-        for (index, part) in self.parts(zone, round) {
+        let (mut steps, mut unread) = (Vec::new(), Vec::new());
+        for (index, part) in self.ledger.parts(zone, round) {
             let guilty = run.guilty.iter().find(|guilty| guilty.step.group == index);
-            let doubt = run.doubtful.get(&index);
-            if guilty.is_none() && doubt.is_none() {
+            if guilty.is_none() && !run.doubtful.contains_key(&index) {
                 continue;
             }
-            match self.plan(index, &part) {
-                Err(refusals) => self.reject_group(index, refusals),
-                Ok(None) => {}
-                Ok(Some(step)) if !known && self.reads_back(&step).await? => self.log_done(&step),
-                Ok(Some(step)) => match guilty {
-                    Some(guilty) if step == guilty.step && !guilty.maybe_applied => self.reject(&step, &guilty.failure),
-                    _ => steps.push(step),
-                },
+            match (self.plan(index, &part), guilty) {
+                (Err(refusals), _) => self.ledger.refuse(index, refusals),
+                (Ok(None), _) => self.ledger.done(index),
+                (Ok(Some(step)), _) if !is_read => unread.push((step, guilty)),
+                (Ok(Some(step)), Some(guilty)) if guilty.stays_denied(&step) => {
+                    self.ledger.reject(index, &guilty.failure);
+                }
+                (Ok(Some(step)), _) => steps.push(step),
             }
         }
+        steps.extend(self.read_back_each(unread).await?);
         self.deliver_all(zone, steps, &mut again).await?;
         Box::pin(self.settle(zone, round, again)).await
+    }
+
+    /// Reads a zone anew; false where it cannot be read, and is unknown from now on.
+    async fn refresh(&mut self, zone: &ZoneName) -> Result<bool, Failure> {
+        let reading = self.means.authority.read(&mut self.pin, zone, self.means.deadline);
+        let read = tokio::select! {
+            read = reading => read,
+            () = self.means.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
+        };
+        match read {
+            Ok(contents) => {
+                self.copies.insert(zone.clone(), contents);
+                Ok(true)
+            }
+            Err(failure) if failure.cause == Cause::Deadline => Err(failure),
+            Err(_) => {
+                self.copies.remove(zone);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Of steps in a zone that cannot be read, those that are neither done nor denied for good.
+    async fn read_back_each(&mut self, steps: Vec<(Indexed, Option<&Guilty>)>) -> Result<Vec<Indexed>, Failure> {
+        let doubted: Vec<_> =
+            steps.iter().filter(|(_, guilty)| guilty.is_none()).map(|(step, _)| step.clone()).collect();
+        let mut left = Vec::new();
+        // A message is applied whole or not at all, so that one question is enough for all of it.
+        for batch in self.pack(doubted) {
+            if self.stands(&batch).await? { self.all_done(&batch) } else { left.extend(batch.steps) }
+        }
+        for (step, guilty) in steps {
+            let Some(guilty) = guilty else { continue };
+            let single = Batch { steps: vec![step] };
+            if self.stands(&single).await? {
+                self.all_done(&single);
+            } else if single.steps.iter().all(|step| guilty.stays_denied(step)) {
+                self.ledger.reject(guilty.step.group, &guilty.failure);
+            } else {
+                left.extend(single.steps);
+            }
+        }
+        Ok(left)
     }
 
     /// Whether the server's word alone is not enough.
     fn must_read_back(&self, zone: &ZoneName) -> bool {
         // Samba's BIND9_DLZ loses updates in a zone with a wildcard and says NOERROR.
-        let has_wildcard = |contents: &ZoneContents| contents.iter().any(|rrset| rrset.name.is_wildcard());
-        !self.policy.prerequisites
-            || (self.policy.profile != ServerProfile::Bind
-                && self.copies.get(zone).is_some_and(|contents| has_wildcard(contents)))
+        let may_have_wildcard = || {
+            let copy = self.copies.get(zone);
+            copy.is_none_or(|contents| contents.iter().any(|rrset| rrset.name.is_wildcard()))
+        };
+        !self.means.policy.prerequisites || (self.means.policy.profile != ServerProfile::Bind && may_have_wildcard())
     }
 
     /// Reads back a batch; what is not there is rejected for this cause. True when anything is there.
     async fn confirm(&mut self, zone: &ZoneName, batch: &Batch, cause: &Failure) -> Result<bool, Failure> {
-        let contents = match self.authority.read(&mut self.pin, zone, self.deadline).await {
-            Ok(contents) => Some(contents),
-            Err(failure) if failure.cause == Cause::Deadline => return Err(failure),
-            Err(_) => None,
-        };
         let mut any = false;
-        for step in &batch.steps {
-            let done = match &contents {
-                Some(contents) => step.step.is_done(contents),
-                None => self.reads_back(step).await?,
-            };
-            any |= done;
-            if done { self.log_done(step) } else { self.reject(step, cause) }
+        if self.copies.contains_key(zone) && self.refresh(zone).await? {
+            for step in &batch.steps {
+                let done = self.copies.get(zone).is_some_and(|contents| step.step.is_done(contents));
+                any |= done;
+                if done { self.one_done(step) } else { self.ledger.reject(step.group, cause) }
+            }
+            return Ok(any);
         }
-        if let Some(contents) = contents {
-            self.copies.insert(zone.clone(), contents);
+        if self.stands(batch).await? {
+            self.all_done(batch);
+            return Ok(true);
+        }
+        for step in &batch.steps {
+            let done = self.stands(&Batch { steps: vec![step.clone()] }).await?;
+            any |= done;
+            if done { self.one_done(step) } else { self.ledger.reject(step.group, cause) }
         }
         Ok(any)
     }
 
     /// Asks for the exact result with an update that has prerequisites and no operations.
-    async fn reads_back(&mut self, step: &Indexed) -> Result<bool, Failure> {
-        match self.authority.update(&mut self.pin, &step.step.read_back()).await {
+    async fn stands(&mut self, batch: &Batch) -> Result<bool, Failure> {
+        let Some(first) = batch.steps.first() else { return Ok(true) };
+        self.check_time(&first.step.zone)?;
+        let mut update = Update { operations: Vec::new(), ..first.step.read_back() };
+        for step in batch.steps.iter().skip(1) {
+            update.prerequisites.extend(step.step.read_back().prerequisites);
+        }
+        match self.means.authority.update(&mut self.pin, &update).await {
             Outcome::Applied => Ok(true),
             Outcome::Stopped(failure) => Err(failure),
             _ => Ok(false),
         }
     }
 
-    fn log_done(&self, step: &Indexed) {
+    fn all_done(&mut self, batch: &Batch) {
+        batch.steps.iter().for_each(|step| self.one_done(step));
+    }
+
+    fn one_done(&mut self, step: &Indexed) {
+        self.ledger.done(step.group);
+        self.changed.insert(step.step.zone.clone());
         for planned in &step.step.planned {
+            self.means.metrics.changed(planned.op.label(), planned.rtype.to_string());
             info!(
                 zone = %step.step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),
-                server = self.authority.server(&self.pin), rcode = "NOERROR", "changed"
+                server = self.means.authority.server(&self.pin), rcode = "NOERROR", "changed"
             );
         }
     }
-
-    fn reject(&mut self, step: &Indexed, failure: &Failure) {
-        self.reject_whole(step.group, failure);
-    }
-
-    fn reject_whole(&mut self, index: usize, failure: &Failure) {
-        if !self.failed.insert(index) {
-            return;
-        }
-        let changes = self.groups.get(index).into_iter().flat_map(Group::changes);
-        let rejection =
-            |change: &plan::Change| Rejection::of(change.zone.as_ref(), &change.name, change.rtype, failure.clone());
-        self.rejections.extend(changes.map(rejection));
-    }
-
-    fn reject_group(&mut self, index: usize, refusals: Vec<Refusal>) {
-        if self.failed.insert(index) {
-            self.refuse(refusals);
-        }
-    }
-
-    fn refuse(&mut self, refusals: Vec<Refusal>) {
-        self.rejections.extend(refusals.into_iter().map(Rejection::from));
-    }
 }
 
-/// A batch that the server did not want.
-struct Denied {
-    batch: Batch,
-    failure: Failure,
-    maybe_applied: bool,
+impl Guilty {
+    /// Whether the server would have to answer the same again.
+    fn stays_denied(&self, step: &Indexed) -> bool {
+        *step == self.step && !self.maybe_applied
+    }
 }
 
 fn first_failure(refusals: &[Refusal]) -> Failure {
@@ -330,11 +398,4 @@ fn first_failure(refusals: &[Refusal]) -> Failure {
         || Failure::new(Cause::Internal, ""),
         |refusal| Failure::new(Cause::from(&refusal.reason), refusal.reason.to_string()),
     )
-}
-
-impl From<Refusal> for Rejection {
-    fn from(refusal: Refusal) -> Self {
-        let failure = Failure::new(Cause::from(&refusal.reason), refusal.reason.to_string());
-        Self { zone: refusal.zone, name: refusal.name, record_type: refusal.rtype, failure }
-    }
 }

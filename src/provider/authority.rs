@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Failure;
+use super::status::{ServerStatus, ZoneStatus};
 use crate::dns::{Update, ZoneContents, ZoneName};
 
 /// What became of an update.
@@ -13,6 +14,8 @@ use crate::dns::{Update, ZoneContents, ZoneName};
 pub enum Outcome {
     /// A verified reply says that it was applied.
     Applied,
+    /// It was printed instead of being sent.
+    Printed,
     /// The reply says that it was applied, but nothing proves that the server said so.
     Unverified(Failure),
     /// A prerequisite did not hold; nothing was applied.
@@ -54,6 +57,9 @@ pub trait Authority: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
 
+    /// Asks for the zone's serial, which shows that the server answers for it.
+    fn reach(&self, pin: &mut Self::Pin, zone: &ZoneName) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// What the caller was last shown of a zone, if that is still known.
     fn copy(&self, pin: &Self::Pin, zone: &ZoneName) -> Option<Arc<ZoneContents>>;
 
@@ -65,4 +71,13 @@ pub trait Authority: Send + Sync + 'static {
 
     /// Sends an update, signed afresh for each server that it is tried on.
     fn update(&self, pin: &mut Self::Pin, update: &Update) -> impl Future<Output = Outcome> + Send;
+
+    /// What is known of a zone, for `/status`.
+    fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;
+
+    /// What is known of each server, for `/status`.
+    fn server_status(&self) -> Vec<ServerStatus>;
+
+    /// Deletes what the servers keep for us, and closes the connections.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }

@@ -57,6 +57,8 @@ pub enum Cause {
     TransferIncomplete,
     /// A reply whose signature does not verify.
     UnverifiedReply,
+    /// The server says that it did it, and has not.
+    NotStored,
     /// The request's deadline passed.
     Deadline,
     /// The name lies outside every configured zone.
@@ -79,6 +81,8 @@ pub enum Cause {
     TooLarge,
     /// The value cannot be written as this type.
     Malformed,
+    /// A request body that is too large, or broke off.
+    RequestUnreadable,
     /// A bug on our side.
     Internal,
 }
@@ -109,7 +113,7 @@ impl std::error::Error for Failure {}
 
 impl Cause {
     /// Every cause, for tables and the tests that enumerate them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::RealmWrong,
         Self::PrincipalUnknown,
         Self::SpnUnknown,
@@ -133,6 +137,7 @@ impl Cause {
         Self::TransferRefused,
         Self::TransferIncomplete,
         Self::UnverifiedReply,
+        Self::NotStored,
         Self::Deadline,
         Self::OutsideZones,
         Self::Delegated,
@@ -144,6 +149,7 @@ impl Cause {
         Self::TooManyDeletes,
         Self::TooLarge,
         Self::Malformed,
+        Self::RequestUnreadable,
         Self::Internal,
     ];
 
@@ -281,6 +287,11 @@ impl Cause {
                 "the reply's signature does not verify",
                 "on AD set the zone to secure updates only and avoid wildcards; else check for a device that changes DNS messages",
             ),
+            Self::NotStored => (
+                "not_stored",
+                "the name server reports success, but the record is not as it should be",
+                "look for a wildcard in the zone (Samba's BIND9_DLZ loses updates beside one) or a CNAME at the name",
+            ),
             Self::Deadline => (
                 "deadline",
                 "the deadline passed",
@@ -334,6 +345,11 @@ impl Cause {
             Self::Malformed => {
                 ("malformed", "the value cannot be written as this record type", "correct the target at its source")
             }
+            Self::RequestUnreadable => (
+                "request_unreadable",
+                "the request body is too large, or broke off",
+                "raise WEBHOOK_MAX_BODY, together with the memory limit of the container",
+            ),
             Self::Internal => ("internal", "a defect of this program", "report it with the log lines around it"),
         }
     }

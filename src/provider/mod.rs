@@ -3,16 +3,18 @@
 use std::future::Future;
 
 use crate::api::{Changes, DomainFilter, Endpoint};
+use crate::metrics::Gauges;
 
 mod apply;
 pub mod authority;
 pub mod failure;
+mod ledger;
 pub mod servers;
 pub mod service;
 pub mod status;
 
 pub use failure::{Cause, Failure};
-pub use servers::Servers;
+pub use servers::{Servers, ServersSettings};
 pub use service::{Service, ServiceSettings};
 pub use status::{Rejection, Status};
 
@@ -32,6 +34,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What `/status` shows.
     fn status(&self) -> Status;
+
+    /// What is read at the moment of a scrape.
+    fn gauges(&self) -> Gauges;
 
     /// Why the sidecar is not ready; empty when it is.
     fn unready(&self) -> Vec<Failure>;

@@ -1,14 +1,17 @@
 //! The real authority: a pool of name servers and the copies of their zones.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::authority::{Authority, Outcome};
+use super::status::{ServerStatus, ZoneStatus, seconds};
 use super::{Cause, Failure};
 use crate::config::ReadMode;
-use crate::dns::{Rcode, Update, ZoneContents, ZoneName};
-use crate::nameserver::{Authenticity, Pin, Pool, Sent, Server, ServerError, ServerStatus, UpdateReply};
+use crate::dns::{Rcode, ServerAddress, Update, ZoneContents, ZoneName};
+use crate::metrics::Metrics;
+use crate::nameserver::{self, Authenticity, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
 
 /// Name servers with what is known of their zones.
@@ -16,33 +19,41 @@ use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
 pub struct Servers {
     pool: Pool,
     copies: ZoneCopies<Server>,
-    read: ReadMode,
+    settings: ServersSettings,
+    metrics: Arc<Metrics>,
+}
+
+/// How servers are used.
+#[derive(Debug, Clone, Copy)]
+pub struct ServersSettings {
+    /// How zones are read.
+    pub read: ReadMode,
+    /// Whether updates are printed instead of being sent.
+    pub dry_run: bool,
 }
 
 impl Servers {
     /// These servers, nothing known yet.
     #[must_use]
-    pub fn new(pool: Pool, read: ReadMode) -> Self {
-        Self { pool, copies: ZoneCopies::new(), read }
+    pub fn new(pool: Pool, settings: ServersSettings, metrics: Arc<Metrics>) -> Self {
+        Self { pool, copies: ZoneCopies::new(), settings, metrics }
     }
 
-    /// What is known of each server.
-    #[must_use]
-    pub fn status(&self) -> Vec<ServerStatus> {
-        self.pool.status()
+    /// Sends an update to the pinned server and counts it.
+    async fn send(&self, pin: &Pin, update: &Update) -> Result<UpdateReply, ServerError> {
+        let began = Instant::now();
+        let answer = pin.server().update(update).await;
+        let rcode = answer.as_ref().map_or_else(|_| "none".to_owned(), |reply| reply.rcode.to_string());
+        let (zone, server) = (update.zone.to_string(), pin.server().address().to_string());
+        self.metrics.updated(zone, server, rcode, began.elapsed());
+        answer
     }
 
-    /// The copy of a zone on the server in use.
-    #[must_use]
-    pub fn current_copy(&self, zone: &ZoneName) -> Option<(String, ZoneCopy)> {
-        let status = self.pool.status();
-        let in_use = status.iter().find(|server| server.in_use)?;
-        Some((in_use.address.to_string(), self.copies.get(zone, &in_use.address)?))
-    }
-
-    /// Deletes the security contexts and closes the connections.
-    pub async fn close(&self) {
-        self.pool.close().await;
+    /// The copy of a zone on the server in use, and why it could not be read last.
+    fn current(&self, zone: &ZoneName) -> Option<(ServerAddress, Option<ZoneCopy>, Option<ServerError>)> {
+        let in_use = self.pool.status().into_iter().find(|server| server.in_use)?.address;
+        let (copy, failure) = (self.copies.get(zone, &in_use), self.copies.failure(zone, &in_use));
+        Some((in_use, copy, failure))
     }
 }
 
@@ -62,13 +73,14 @@ impl Authority for Servers {
     }
 
     async fn read(&self, pin: &mut Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
-        if self.read == ReadMode::None {
+        if self.settings.read == ReadMode::None {
             return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
         }
         loop {
             match self.copies.read_anew(zone, &Arc::new(pin.server().clone()), deadline).await {
                 Ok(copy) => {
                     pin.succeeded();
+                    self.metrics.read(zone.to_string(), copy.kind.label());
                     return Ok(copy.contents);
                 }
                 Err(ReadError::Source(error)) if pin.fail_over(&error) => {}
@@ -86,6 +98,19 @@ impl Authority for Servers {
         }
     }
 
+    async fn reach(&self, pin: &mut Pin, zone: &ZoneName) -> Result<(), Failure> {
+        loop {
+            match pin.server().soa(zone).await {
+                Ok(_) => {
+                    pin.succeeded();
+                    return Ok(());
+                }
+                Err(error) if pin.fail_over(&error) => {}
+                Err(error) => return Err(Failure::from(&error)),
+            }
+        }
+    }
+
     fn copy(&self, pin: &Pin, zone: &ZoneName) -> Option<Arc<ZoneContents>> {
         self.copies.get(zone, pin.server().address()).map(|copy| copy.contents)
     }
@@ -99,8 +124,11 @@ impl Authority for Servers {
     }
 
     async fn update(&self, pin: &mut Pin, update: &Update) -> Outcome {
+        if self.settings.dry_run {
+            return print(pin.server().address(), update);
+        }
         loop {
-            match pin.server().update(update).await {
+            match self.send(pin, update).await {
                 Ok(reply) => {
                     pin.succeeded();
                     return judge(&reply, &update.zone, pin.server());
@@ -118,6 +146,52 @@ impl Authority for Servers {
                 }
             }
         }
+    }
+
+    fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {
+        let (server, copy, failure) = self.current(zone).map_or((None, None, None), |(a, b, c)| (Some(a), b, c));
+        ZoneStatus {
+            zone: zone.to_string(),
+            server: server.map(|server| server.to_string()),
+            serial: copy.as_ref().map(|copy| copy.contents.serial()),
+            records: copy.as_ref().map(|copy| copy.contents.record_count()),
+            last_read: copy.map(|copy| seconds(copy.read_at)),
+            last_apply: None,
+            error: failure.map(|error| Failure::from(&error).to_string()),
+        }
+    }
+
+    fn server_status(&self) -> Vec<ServerStatus> {
+        self.pool.status().into_iter().map(ServerStatus::from).collect()
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl From<nameserver::ServerStatus> for ServerStatus {
+    fn from(status: nameserver::ServerStatus) -> Self {
+        Self {
+            server: status.address.to_string(),
+            in_use: status.in_use,
+            failed: status.failed,
+            error: status.last_error.map(|error| Failure::from(&error).to_string()),
+            context_expires_in: status.context_remaining.map(|left| left.as_secs()),
+            negotiations: status.negotiations,
+            failed_negotiations: status.failed_negotiations,
+            clock_skew: status.clock_skew,
+        }
+    }
+}
+
+/// Prints what `nsupdate` would have to be told.
+fn print(server: &ServerAddress, update: &Update) -> Outcome {
+    let host = server.address.map_or_else(|| server.host.clone(), |address| address.to_string());
+    let script = format!("server {host} {}\n{}", server.port, update.nsupdate_script());
+    match io::stdout().lock().write_all(script.as_bytes()) {
+        Ok(()) => Outcome::Printed,
+        Err(error) => Outcome::Stopped(Failure::new(Cause::Internal, format!("standard output: {error}"))),
     }
 }
 

@@ -1,19 +1,24 @@
 //! The one service behind both front ends: records, adjust and apply over an authority.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::apply::Apply;
+use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
-use super::status::{Rejection, Status, StatusEntry};
+use super::ledger::Memory;
+use super::status::{CredentialStatus, RecordKey, Rejection, Status, StatusEntry, seconds};
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::config::ReadMode;
-use crate::plan::{self, Policy};
+use crate::dns::ZoneName;
+use crate::gss::Credential;
+use crate::metrics::{Gauges, Metrics, ServerGauges, ZoneGauges};
+use crate::plan::{self, Policy, Register};
 
 /// What a service is made of.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub struct ServiceSettings {
     pub read: ReadMode,
     /// Every request is answered within this time.
     pub deadline: Duration,
+    /// Whether changes are only printed.
+    pub dry_run: bool,
 }
 
 /// Records, adjust and apply over an authority. Clones share everything.
@@ -34,40 +41,20 @@ pub struct Service<A: Authority>(Arc<Inner<A>>);
 struct Inner<A> {
     settings: ServiceSettings,
     authority: A,
-    /// Applies run one at a time.
-    applying: tokio::sync::Mutex<()>,
+    credential: Option<Arc<Credential>>,
+    metrics: Arc<Metrics>,
+    /// Cancelled when the process is to end: nothing more is begun.
+    stop: CancellationToken,
+    /// Applies run one at a time, each with what the one before it left.
+    memory: tokio::sync::Mutex<Memory>,
     state: Mutex<State>,
 }
 
 struct State {
-    rejected: Standing,
-    dropped: Standing,
+    rejected: Register<RecordKey, Failure>,
+    dropped: Register<RecordKey, Failure>,
     unready: Vec<Failure>,
-    reads_since_apply: u8,
-}
-
-/// Entries of `/status` with the time since which they stand.
-#[derive(Default)]
-struct Standing(Vec<(Rejection, SystemTime)>);
-
-impl Standing {
-    /// Takes over these entries; what stood before keeps its time. Gives those that are new or have another cause.
-    fn replace(&mut self, entries: Vec<Rejection>, now: SystemTime) -> Vec<Rejection> {
-        let key =
-            |rejection: &Rejection| (rejection.name.clone(), rejection.record_type.clone(), rejection.failure.cause);
-        let before: HashMap<_, _> = self.0.drain(..).map(|(rejection, since)| (key(&rejection), since)).collect();
-        let new = entries.iter().filter(|rejection| !before.contains_key(&key(rejection))).cloned().collect();
-        self.0 = entries
-            .into_iter()
-            .map(|rejection| (before.get(&key(&rejection)).copied().unwrap_or(now), rejection))
-            .map(|(since, rejection)| (rejection, since))
-            .collect();
-        new
-    }
-
-    fn entries(&self) -> Vec<StatusEntry> {
-        self.0.iter().map(|(rejection, since)| StatusEntry::new(rejection, *since)).collect()
-    }
+    last_apply: BTreeMap<ZoneName, SystemTime>,
 }
 
 impl<A: Authority> Clone for Service<A> {
@@ -79,41 +66,46 @@ impl<A: Authority> Clone for Service<A> {
 impl<A: Authority> Service<A> {
     /// A service over these servers; nothing is asked of them yet.
     #[must_use]
-    pub fn new(settings: ServiceSettings, authority: A) -> Self {
+    pub fn new(
+        settings: ServiceSettings,
+        authority: A,
+        credential: Option<Arc<Credential>>,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
         let not_checked = Failure::new(Cause::ServerUnreachable, "the servers have not been asked yet");
         let state = State {
-            rejected: Standing::default(),
-            dropped: Standing::default(),
+            rejected: Register::default(),
+            dropped: Register::default(),
             unready: vec![not_checked],
-            reads_since_apply: 0,
+            last_apply: BTreeMap::new(),
         };
-        let inner = Inner { settings, authority, applying: tokio::sync::Mutex::default(), state: Mutex::new(state) };
+        let memory = tokio::sync::Mutex::default();
+        let inner = Inner { settings, authority, credential, metrics, stop, memory, state: Mutex::new(state) };
         Self(Arc::new(inner))
     }
 
-    /// The servers.
-    #[must_use]
-    pub fn authority(&self) -> &A {
-        &self.0.authority
-    }
-
-    /// The configured zones and rules.
-    #[must_use]
-    pub fn settings(&self) -> &ServiceSettings {
-        &self.0.settings
-    }
-
-    /// Reads every zone and keeps what stands in the way, for `/readyz`. The copies are warm afterwards.
+    /// Looks at credential, server and every zone, and keeps what stands in the way, for `/readyz`.
+    ///
+    /// The copies are warm afterwards.
     pub async fn check_readiness(&self) {
-        let unready = match self.0.read_zones(self.0.authority.pin_for_write().await).await {
-            Ok(_) => Vec::new(),
+        let unready = match self.0.check().await {
+            Ok(()) => Vec::new(),
             Err(failure) => vec![failure],
         };
         let mut state = self.0.state();
-        if state.unready != unready {
-            unready.iter().for_each(|failure| warn!(cause = failure.cause.label(), "not ready: {failure}"));
+        for failure in unready.iter().filter(|failure| !state.unready.contains(failure)) {
+            warn!(cause = failure.cause.label(), "not ready: {failure}");
+        }
+        if unready.is_empty() && !state.unready.is_empty() {
+            tracing::info!("ready");
         }
         state.unready = unready;
+    }
+
+    /// Says goodbye to the servers.
+    pub async fn close(&self) {
+        self.0.authority.close().await;
     }
 }
 
@@ -122,13 +114,38 @@ impl<A: Authority> Inner<A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read_zones(&self, pin: Result<A::Pin, Failure>) -> Result<Vec<Endpoint>, Failure> {
-        let mut pin = pin?;
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.deadline
+    }
+
+    /// Everything that a reconcile needs.
+    async fn check(&self) -> Result<(), Failure> {
+        if let Some(credential) = &self.credential {
+            let state = credential.state();
+            if let (None, Some(error)) = (state.expires_in, &state.error) {
+                return Err(Failure::new(Cause::from(error), error.to_string()));
+            }
+        }
+        let mut pin = self.authority.pin_for_write().await?;
+        let deadline = self.deadline();
+        for zone in &self.settings.policy.zones {
+            match self.settings.read {
+                ReadMode::None => self.authority.reach(&mut pin, zone).await?,
+                ReadMode::Auto | ReadMode::Transfer => {
+                    self.authority.read(&mut pin, zone, deadline).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_zones(&self) -> Result<Vec<Endpoint>, Failure> {
         let mut endpoints = Vec::new();
         if self.settings.read == ReadMode::None {
             return Ok(endpoints);
         }
-        let deadline = Instant::now() + self.settings.deadline;
+        let deadline = self.deadline();
+        let mut pin = self.authority.pin_for_read().await?;
         for zone in &self.settings.policy.zones {
             let contents = self.authority.read(&mut pin, zone, deadline).await?;
             endpoints.extend(plan::list(&contents, &self.settings.policy));
@@ -138,27 +155,58 @@ impl<A: Authority> Inner<A> {
 
     /// One apply, in its turn.
     async fn apply(&self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
-        let deadline = Instant::now() + self.settings.deadline;
+        let deadline = self.deadline();
         let waited = || Failure::new(Cause::Deadline, "another apply is still under way");
-        let _turn = timeout_at(deadline, self.applying.lock()).await.map_err(|_| waited())?;
+        let mut memory = timeout_at(deadline, self.memory.lock()).await.map_err(|_| waited())?;
         let pin = self.authority.pin_for_write().await?;
-        let rejections = Apply::new(&self.authority, pin, &self.settings.policy, deadline).run(changes).await?;
+        let (authority, policy, metrics) = (&self.authority, &self.settings.policy, self.metrics.as_ref());
+        let means = Means { authority, policy, metrics, deadline, stop: &self.stop };
+        let Applied { outcome, changed } = Apply::new(means, pin).run(changes, &mut memory, now()).await;
+        let now = now();
         let mut state = self.state();
-        state.reads_since_apply = 0;
-        for rejection in state.rejected.replace(rejections.clone(), now()) {
+        state.last_apply.extend(changed.into_iter().map(|zone| (zone, now)));
+        let rejections = outcome?;
+        let told = state.rejected.replace(rejections.iter().cloned().map(Into::into), now);
+        for (record, failure) in entries(&state.rejected).filter(|(record, _)| told.contains(record)) {
             error!(
-                name = rejection.name,
-                r#type = rejection.record_type,
-                cause = rejection.failure.cause.label(),
-                "rejected: {}",
-                rejection.failure
+                name = record.name,
+                r#type = record.record_type,
+                cause = failure.cause.label(),
+                "rejected: {failure}"
             );
         }
         Ok(rejections)
     }
+
+    /// ExternalDNS sends no empty plan: lists without an apply between mean that nothing is asked for any more.
+    fn listed(&self) {
+        // While an apply holds it, something is asked for.
+        if let Ok(mut memory) = self.memory.try_lock() {
+            memory.rejected.listed();
+            self.state().rejected.listed();
+        }
+    }
+
+    fn credential_status(&self) -> Option<CredentialStatus> {
+        let credential = self.credential.as_ref()?;
+        let state = credential.state();
+        Some(CredentialStatus {
+            principal: credential.principal().map(ToString::to_string),
+            expires_in: state.expires_in.map(|left| left.as_secs()),
+            error: state.error.map(|error| Failure::new(Cause::from(&error), error.to_string()).to_string()),
+        })
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "/status tells since when an entry stands")]
+fn entries(register: &Register<RecordKey, Failure>) -> impl Iterator<Item = (&RecordKey, &Failure)> {
+    register.iter().map(|(record, failure, _)| (record, failure))
+}
+
+fn status_entries(register: &Register<RecordKey, Failure>) -> Vec<StatusEntry> {
+    register.iter().map(|(record, failure, since)| StatusEntry::new(record, failure, since)).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "/status tells since when an entry stands, and back-off goes by it")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -169,26 +217,25 @@ impl<A: Authority> Provider for Service<A> {
     }
 
     async fn records(&self) -> Result<Vec<Endpoint>, Failure> {
-        let endpoints = self.0.read_zones(self.0.authority.pin_for_read().await).await?;
-        let mut state = self.0.state();
-        // ExternalDNS sends no empty plan: two reads without an apply mean that nothing is asked for any more.
-        state.reads_since_apply = state.reads_since_apply.saturating_add(1);
-        if state.reads_since_apply >= 2 {
-            state.rejected.replace(Vec::new(), now());
-        }
+        let endpoints = tokio::select! {
+            read = self.0.read_zones() => read?,
+            () = self.0.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
+        };
+        self.0.listed();
         Ok(endpoints)
     }
 
     fn adjust_endpoints(&self, desired: Vec<Endpoint>) -> Vec<Endpoint> {
         let adjusted = plan::adjust(desired, &self.0.settings.policy);
-        let dropped = adjusted.dropped.into_iter().map(Rejection::from).collect();
-        for rejection in self.0.state().dropped.replace(dropped, now()) {
+        let dropped = adjusted.dropped.into_iter().map(|refusal| Rejection::from(refusal).into());
+        let mut state = self.0.state();
+        let told = state.dropped.replace(dropped, now());
+        for (record, failure) in entries(&state.dropped).filter(|(record, _)| told.contains(record)) {
             warn!(
-                name = rejection.name,
-                r#type = rejection.record_type,
-                cause = rejection.failure.cause.label(),
-                "left out: {}",
-                rejection.failure
+                name = record.name,
+                r#type = record.record_type,
+                cause = failure.cause.label(),
+                "left out: {failure}"
             );
         }
         adjusted.endpoints
@@ -202,8 +249,45 @@ impl<A: Authority> Provider for Service<A> {
     }
 
     fn status(&self) -> Status {
-        let state = self.0.state();
-        Status { rejected: state.rejected.entries(), dropped: state.dropped.entries(), ..Status::default() }
+        let inner = &self.0;
+        let state = inner.state();
+        let zone_status = |zone| {
+            let last_apply = state.last_apply.get(zone).copied().map(seconds);
+            super::status::ZoneStatus { last_apply, ..inner.authority.zone_status(zone) }
+        };
+        Status {
+            dry_run: inner.settings.dry_run,
+            zones: inner.settings.policy.zones.iter().map(zone_status).collect(),
+            servers: inner.authority.server_status(),
+            credential: inner.credential_status(),
+            rejected: status_entries(&state.rejected),
+            dropped: status_entries(&state.dropped),
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let inner = &self.0;
+        let zone = |zone| {
+            let status = inner.authority.zone_status(zone);
+            Some(ZoneGauges { zone: status.zone, records: status.records?, serial: status.serial? })
+        };
+        let servers = inner.authority.server_status().into_iter().map(|status| ServerGauges {
+            server: status.server,
+            negotiated: status.negotiations,
+            not_negotiated: status.failed_negotiations,
+            context_expiry: Duration::from_secs(status.context_expires_in.unwrap_or(0)),
+            clock_skew: status.clock_skew,
+        });
+        let mut rejected = BTreeMap::<_, usize>::new();
+        for (_, failure) in entries(&inner.state().rejected) {
+            *rejected.entry(failure.cause.label()).or_default() += 1;
+        }
+        Gauges {
+            zones: inner.settings.policy.zones.iter().filter_map(zone).collect(),
+            servers: servers.collect(),
+            ticket_expiry: inner.credential.as_ref().map(|c| c.state().expires_in.unwrap_or_default()),
+            rejected: rejected.into_iter().collect(),
+        }
     }
 
     fn unready(&self) -> Vec<Failure> {

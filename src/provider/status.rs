@@ -20,6 +20,24 @@ pub struct Rejection {
     pub failure: Failure,
 }
 
+/// A record set as rejections name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// Its zone; none when it lies outside every zone.
+    pub zone: Option<ZoneName>,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub record_type: String,
+}
+
+impl From<Rejection> for (RecordKey, Failure) {
+    fn from(rejection: Rejection) -> Self {
+        let Rejection { zone, name, record_type, failure } = rejection;
+        (RecordKey { zone, name, record_type }, failure)
+    }
+}
+
 impl Rejection {
     /// A rejection of a record set that could be read.
     #[must_use]
@@ -71,18 +89,30 @@ pub struct ZoneStatus {
 pub struct ServerStatus {
     /// `fqdn:port` or `fqdn@address:port`.
     pub server: String,
-    /// Whether the next request goes there.
+    /// Whether the last request went there.
     pub in_use: bool,
-    /// Why it is not usable now.
+    /// Whether it is left alone until it answers again.
+    pub failed: bool,
+    /// Its last failure, until a request succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Seconds until its security context ends, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_expires_in: Option<u64>,
+    /// Security contexts negotiated since the start.
+    pub negotiations: u64,
+    /// Negotiations that failed since the start.
+    pub failed_negotiations: u64,
+    /// Its clock minus ours in seconds, where a signed answer told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_skew: Option<i64>,
 }
 
 /// The Kerberos credential in `/status`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct CredentialStatus {
-    /// Client principal.
-    pub principal: String,
+    /// Client principal; none where it is whoever the credential cache belongs to.
+    pub principal: Option<String>,
     /// Seconds until the ticket ends.
     pub expires_in: Option<u64>,
     /// Why there is none.
@@ -113,15 +143,20 @@ pub struct StatusEntry {
 impl StatusEntry {
     /// The entry for a rejection that stands since `since`.
     #[must_use]
-    pub fn new(rejection: &Rejection, since: SystemTime) -> Self {
+    pub fn new(record: &RecordKey, failure: &Failure, since: SystemTime) -> Self {
         Self {
-            zone: rejection.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
-            name: rejection.name.clone(),
-            record_type: rejection.record_type.clone(),
-            cause: rejection.failure.cause.label(),
-            detail: rejection.failure.detail.clone(),
-            since: since.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs()),
-            remedy: rejection.failure.cause.remedy(),
+            zone: record.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
+            name: record.name.clone(),
+            record_type: record.record_type.clone(),
+            cause: failure.cause.label(),
+            detail: failure.detail.clone(),
+            since: seconds(since),
+            remedy: failure.cause.remedy(),
         }
     }
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }

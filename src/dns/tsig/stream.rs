@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::record::{Tsig, length, split};
-use super::transaction::{check_time, reported};
+use super::transaction::{Proof, check_time, difference, reported};
 use super::{Flaw, Form, Mac, Transaction, Verified};
 use crate::dns::WireError;
 use crate::dns::message::Message;
@@ -71,7 +71,10 @@ impl Stream {
             return if self.pending.len() > MAX_UNSIGNED { Err(StreamError::TooManyUnsigned) } else { Ok(Vec::new()) };
         };
         match self.judge(mac, prior_mac, &tsig, now) {
-            Ok(()) => Ok(self.release(tsig.mac)),
+            Ok(()) => {
+                let skew = difference(tsig.time_signed, now);
+                Ok(self.release(tsig.mac, skew))
+            }
             Err(flaw) => Err(flawed(self.pending.last().map_or(&[], Vec::as_slice), flaw)?),
         }
     }
@@ -97,19 +100,19 @@ impl Stream {
     ) -> Result<Vec<Verified<Vec<u8>>>, StreamError<M::Error>> {
         let checked = self.transaction.check(mac, octets, now)?;
         match checked.verdict {
-            Ok((form, answer_mac)) => {
+            Ok(Proof { form, mac, skew }) => {
                 self.form = form;
                 self.pending.push(checked.message);
-                Ok(self.release(answer_mac))
+                Ok(self.release(mac, skew))
             }
             Err(flaw) => Err(flawed(&checked.message, flaw)?),
         }
     }
 
-    fn release(&mut self, prior_mac: Vec<u8>) -> Vec<Verified<Vec<u8>>> {
+    fn release(&mut self, prior_mac: Vec<u8>, skew: i64) -> Vec<Verified<Vec<u8>>> {
         self.prior_mac = Some(prior_mac);
         let form = self.form;
-        self.pending.drain(..).map(|inner| Verified { inner, form }).collect()
+        self.pending.drain(..).map(|inner| Verified { inner, form, skew }).collect()
     }
 
     /// Ends the stream: its last message must have been signed.

@@ -16,7 +16,15 @@ pub struct Transaction {
 /// A message whose signature was checked.
 pub(super) struct Checked<E> {
     pub(super) message: Vec<u8>,
-    pub(super) verdict: Result<(Form, Vec<u8>), Flaw<E>>,
+    pub(super) verdict: Result<Proof, Flaw<E>>,
+}
+
+/// What a good signature tells.
+pub(super) struct Proof {
+    pub(super) form: Form,
+    pub(super) mac: Vec<u8>,
+    /// The signer's clock minus ours, in seconds.
+    pub(super) skew: i64,
 }
 
 impl Transaction {
@@ -38,7 +46,7 @@ impl Transaction {
         let checked = self.check(mac, octets, now)?;
         let message = Message::parse(&checked.message)?;
         Ok(match checked.verdict {
-            Ok((form, _)) => Answer::Verified(Verified { inner: message, form }),
+            Ok(Proof { form, skew, .. }) => Answer::Verified(Verified { inner: message, form, skew }),
             Err(flaw) => Answer::Unverified(message, flaw),
         })
     }
@@ -53,7 +61,10 @@ impl Transaction {
         let split = split(octets)?;
         let verdict = match split.tsig {
             None => Err(Flaw::Unsigned),
-            Some(tsig) => self.judge(mac, &split.message, &tsig, now).map(|form| (form, tsig.mac)),
+            Some(tsig) => self.judge(mac, &split.message, &tsig, now).map(|form| {
+                let skew = difference(tsig.time_signed, now);
+                Proof { form, mac: tsig.mac, skew }
+            }),
         };
         Ok(Checked { message: split.message, verdict })
     }
@@ -126,7 +137,7 @@ fn server_time(other: &[u8]) -> Option<u64> {
 }
 
 /// `theirs` minus `ours`.
-fn difference(theirs: u64, ours: u64) -> i64 {
+pub(super) fn difference(theirs: u64, ours: u64) -> i64 {
     let distance = i64::try_from(theirs.abs_diff(ours)).unwrap_or(i64::MAX);
     if theirs < ours { -distance } else { distance }
 }

@@ -1,0 +1,204 @@
+//! ExternalDNS's webhook API, to the byte.
+//!
+//! ExternalDNS exits on every 4xx, on a 2xx other than the one it expects, and on a wrong media type at `/`. So 400 is
+//! for undecodable JSON alone, and whatever else goes wrong is 500 to 510.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::body::{BodyError, BodyReader, Octets};
+use super::status::codes;
+use crate::api::{Changes, Endpoint};
+use crate::provider::failure::chain;
+use crate::provider::{Cause, Failure, Provider, Rejection};
+
+/// Compared octet for octet by ExternalDNS.
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/external.dns.webhook+json;version=1");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+struct Webhook<P> {
+    provider: Arc<P>,
+    bodies: BodyReader,
+}
+
+/// The routes; methods that ExternalDNS does not use are answered as well as can be.
+pub(super) fn router<P: Provider>(provider: Arc<P>, max_body: usize) -> Router {
+    let webhook = Arc::new(Webhook { provider, bodies: BodyReader::new(max_body) });
+    Router::new()
+        .route("/", any(domain_filter::<P>))
+        .route("/records", any(records::<P>))
+        .route("/adjustendpoints", any(adjust_endpoints::<P>))
+        .route("/status", get(status::<P>))
+        .with_state(webhook)
+}
+
+async fn domain_filter<P: Provider>(State(webhook): State<Arc<Webhook<P>>>) -> Response {
+    json(StatusCode::OK, MEDIA_TYPE, &webhook.provider.domain_filter())
+}
+
+async fn records<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: Request) -> Response {
+    match *request.method() {
+        Method::GET | Method::HEAD => match webhook.provider.records().await {
+            Ok(endpoints) => off_the_runtime(move || json(StatusCode::OK, MEDIA_TYPE, &endpoints)).await,
+            Err(failure) => refuse(&failure),
+        },
+        Method::POST => webhook.apply_changes(request.into_body()).await.unwrap_or_else(IntoResponse::into_response),
+        _ => Refused::Method(request.into_parts().0.method).into_response(),
+    }
+}
+
+async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: Request) -> Response {
+    if *request.method() != Method::POST {
+        return Refused::Method(request.into_parts().0.method).into_response();
+    }
+    match webhook.bodies.read(request.into_body()).await {
+        Ok(octets) => off_the_runtime(move || webhook.adjusted(octets)).await,
+        Err(error) => Refused::Body(error).into_response(),
+    }
+}
+
+async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>) -> Response {
+    json(StatusCode::OK, JSON, &webhook.provider.status())
+}
+
+impl<P: Provider> Webhook<P> {
+    async fn apply_changes(&self, body: Body) -> Result<Response, Refused> {
+        let octets = self.bodies.read(body).await?;
+        let changes: Changes = blocking(move || decode(&octets)).await??;
+        let rejections = self.provider.apply_changes(changes).await?;
+        if rejections.is_empty() {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        let rejected: Vec<_> = rejections.iter().map(RejectedRecord::from).collect();
+        Ok(json(StatusCode::INTERNAL_SERVER_ERROR, JSON, &Rejected { rejected }))
+    }
+
+    fn adjusted(&self, octets: Octets) -> Response {
+        match decode::<Endpoints>(&octets) {
+            Ok(Endpoints(desired)) => {
+                drop(octets);
+                json(StatusCode::OK, MEDIA_TYPE, &self.provider.adjust_endpoints(desired))
+            }
+            Err(refused) => refused.into_response(),
+        }
+    }
+}
+
+/// What is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the request body is not the JSON that it should be")]
+    Json(#[from] serde_json::Error),
+    #[error("the method {0} has no meaning here")]
+    Method(Method),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Failure(failure) => refuse(failure),
+            Self::Body(error) => refuse(&Failure::new(Cause::RequestUnreadable, chain(error))),
+            // Not 405, on which ExternalDNS would exit.
+            Self::Method(_) => json(StatusCode::INTERNAL_SERVER_ERROR, JSON, &Error { error: self.to_string() }),
+            Self::Json(error) => {
+                tracing::warn!(%error, "{self}");
+                json(StatusCode::BAD_REQUEST, JSON, &Error { error: format!("{self}: {error}") })
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Error {
+    error: String,
+}
+
+/// The answer to what stops a whole call.
+pub(super) fn refuse(failure: &Failure) -> Response {
+    json(codes(failure.cause).http, JSON, &Refusal::from(failure))
+}
+
+/// A failure, for whoever looks at the answer; ExternalDNS does not.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    cause: &'static str,
+    sentence: &'static str,
+    detail: &'a str,
+    remedy: &'static str,
+}
+
+impl<'a> From<&'a Failure> for Refusal<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let cause = failure.cause;
+        Self { cause: cause.label(), sentence: cause.sentence(), detail: &failure.detail, remedy: cause.remedy() }
+    }
+}
+
+#[derive(Serialize)]
+struct Rejected<'a> {
+    rejected: Vec<RejectedRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct RejectedRecord<'a> {
+    zone: String,
+    name: &'a str,
+    r#type: &'a str,
+    #[serde(flatten)]
+    failure: Refusal<'a>,
+}
+
+impl<'a> From<&'a Rejection> for RejectedRecord<'a> {
+    fn from(rejection: &'a Rejection) -> Self {
+        Self {
+            zone: rejection.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
+            name: &rejection.name,
+            r#type: &rejection.record_type,
+            failure: (&rejection.failure).into(),
+        }
+    }
+}
+
+/// A list of endpoints as Go writes it: `null` is an empty one.
+#[derive(Default, serde::Deserialize)]
+#[serde(transparent)]
+struct Endpoints(#[serde(deserialize_with = "crate::api::endpoint::nulls_dropped")] Vec<Endpoint>);
+
+/// Reads JSON; `null` is the zero value, as in Go.
+fn decode<T: DeserializeOwned + Default>(octets: &Octets) -> Result<T, Refused> {
+    let value: Option<T> = serde_json::from_slice(octets.as_slice())?;
+    Ok(value.unwrap_or_default())
+}
+
+fn json(status: StatusCode, media_type: HeaderValue, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(octets) => (status, [(CONTENT_TYPE, media_type)], octets).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Large bodies take long enough to hold up everybody else on a runtime thread.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|_| Failure::new(Cause::Internal, "the request broke off"))
+}
+
+async fn off_the_runtime(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    blocking(work).await.unwrap_or_else(|failure| refuse(&failure))
+}
