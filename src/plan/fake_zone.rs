@@ -4,7 +4,7 @@ use crate::dns::{Operation, Prerequisite, RecordType, Update, ZoneContents};
 
 /// Why the server changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rcode {
+pub(crate) enum Rcode {
     /// A name exists that should not.
     YxDomain,
     /// An RRset exists that should not.
@@ -16,7 +16,7 @@ pub(super) enum Rcode {
 }
 
 /// Applies an update whole or not at all.
-pub(super) fn apply(update: &Update, zone: &mut ZoneContents) -> Result<(), Rcode> {
+pub(crate) fn apply(update: &Update, zone: &mut ZoneContents) -> Result<(), Rcode> {
     update.prerequisites.iter().try_for_each(|prerequisite| check(prerequisite, zone))?;
     for operation in &update.operations {
         // RFC 2136 §3.4.2.2: a CNAME beside other data, or other data beside a CNAME, is ignored without a word.

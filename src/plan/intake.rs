@@ -23,7 +23,8 @@ pub struct Change {
     pub owned_record: Option<Name>,
     /// The zone that the name belongs to.
     pub zone: Option<ZoneName>,
-    /// RDATA that an earlier update, whose outcome is not known to be success, may have left; see [`Unsettled`].
+    /// RDATA that an earlier update, whose outcome is not known to be success, may have left, the first guess first;
+    /// see [`Unsettled`].
     ///
     /// [`Unsettled`]: super::unsettled::Unsettled
     pub accepted: Vec<Vec<Rdata>>,

@@ -6,7 +6,7 @@ pub mod adjust;
 pub mod batch;
 pub mod canonical;
 #[cfg(test)]
-mod fake_zone;
+pub(crate) mod fake_zone;
 pub mod group;
 pub mod intake;
 pub mod listing;

@@ -231,12 +231,13 @@ impl<'a> View<'a> {
         Ok(after.and_then(|after| self.planned(change, held, after)))
     }
 
-    /// The zone is unknown: the caller's old values are what it starts from.
+    /// The zone is unknown: the caller's old values are what it starts from, or what an earlier update may have left.
     fn unseen(&self, change: &Change) -> Planned {
-        let (op, before, wanted, shown_ttl) = match &change.kind {
-            Kind::Create(wanted) => (Op::Create, Vec::new(), Some(wanted), None),
-            Kind::Update { old, old_ttl, new } => (Op::Update, old.clone(), Some(new), *old_ttl),
-            Kind::Delete { old } => (Op::Delete, old.clone(), None, None),
+        let (op, before, wanted, shown_ttl) = match (&change.kind, change.accepted.first()) {
+            (Kind::Create(wanted), None) => (Op::Create, Vec::new(), Some(wanted), None),
+            (Kind::Create(wanted), Some(guess)) => (Op::Update, guess.clone(), Some(wanted), None),
+            (Kind::Update { old, old_ttl, new }, _) => (Op::Update, old.clone(), Some(new), *old_ttl),
+            (Kind::Delete { old }, _) => (Op::Delete, old.clone(), None, None),
         };
         Planned {
             name: change.name.clone(),

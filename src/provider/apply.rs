@@ -1,7 +1,6 @@
 //! One apply: sends what was planned, finds the guilty when something is denied, and reads back what is doubtful.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -257,6 +256,9 @@ impl<'a, A: Authority> Apply<'a, A> {
             must_read_back: run.must_read_back,
             ..ZoneRun::default()
         };
+        if !is_read {
+            run.guilty.iter().for_each(|guilty| self.ledger.guess_anew(guilty.step.group));
+        }
         let (mut steps, mut unread) = (Vec::new(), Vec::new());
         for (index, part) in self.ledger.parts(zone, round) {
             let guilty = run.guilty.iter().find(|guilty| guilty.step.group == index);
@@ -282,6 +284,7 @@ impl<'a, A: Authority> Apply<'a, A> {
     async fn refresh(&mut self, zone: &ZoneName) -> Result<bool, Failure> {
         let reading = self.means.authority.read(&mut self.pin, zone, self.means.deadline);
         let read = tokio::select! {
+            biased;
             read = reading => read,
             () = self.means.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
         };

@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     failed: BTreeMap<usize, Failed>,
     /// Of what never came to be a group, or is not tried in this apply.
     beforehand: Vec<Rejection>,
+    /// Groups of which the guess was changed.
+    guessed: BTreeSet<usize>,
     /// Changes of groups that are not tried in this apply.
     not_tried: Vec<Change>,
 }
@@ -74,6 +76,13 @@ impl Ledger {
         groups.filter_map(|(index, group)| Some((index, part(group)?))).collect()
     }
 
+    /// The other end of the values that an earlier update of an unread zone may have left comes first now.
+    pub(super) fn guess_anew(&mut self, index: usize) {
+        self.guessed.insert(index);
+        let parts = self.groups.get_mut(index).into_iter().flat_map(|group| &mut group.parts);
+        parts.flat_map(|part| &mut part.changes).for_each(|change| change.accepted.reverse());
+    }
+
     pub(super) fn goes_alone(&self, index: usize) -> bool {
         self.alone.contains(&index)
     }
@@ -115,7 +124,11 @@ impl Ledger {
     }
 
     /// Hands over what the next apply must know, and everything that was rejected.
-    pub(super) fn close(self, memory: &mut Memory, copies: &Copies, now: SystemTime) -> Vec<Rejection> {
+    pub(super) fn close(mut self, memory: &mut Memory, copies: &Copies, now: SystemTime) -> Vec<Rejection> {
+        // As it was asked, so that it is known again.
+        for index in std::mem::take(&mut self.guessed) {
+            self.guess_anew(index);
+        }
         let mut rejections = self.beforehand;
         for (index, group) in self.groups.iter().enumerate() {
             let is_done = self.left.get(&index) == Some(&0);

@@ -8,10 +8,14 @@ use crate::metrics::Gauges;
 mod apply;
 pub mod authority;
 pub mod failure;
+#[cfg(test)]
+mod fake;
 mod ledger;
 pub mod servers;
 pub mod service;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 pub use failure::{Cause, Failure};
 pub use servers::{Servers, ServersSettings};

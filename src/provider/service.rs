@@ -218,8 +218,9 @@ impl<A: Authority> Provider for Service<A> {
 
     async fn records(&self) -> Result<Vec<Endpoint>, Failure> {
         let endpoints = tokio::select! {
-            read = self.0.read_zones() => read?,
+            biased;
             () = self.0.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
+            read = self.0.read_zones() => read?,
         };
         self.0.listed();
         Ok(endpoints)

@@ -1,0 +1,184 @@
+//! A stateful authority for tests: it applies RFC 2136, and misbehaves where it is told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::time::Instant;
+
+use super::authority::{Authority, Outcome};
+use super::status::{ServerStatus, ZoneStatus};
+use super::{Cause, Failure};
+use crate::dns::{Name, Update, ZoneContents, ZoneName};
+use crate::plan::fake_zone;
+
+/// The servers of some zones.
+#[derive(Clone)]
+pub(super) struct FakeAuthority(Arc<Mutex<World>>);
+
+pub(super) struct World {
+    pub(super) zones: BTreeMap<ZoneName, ZoneContents>,
+    /// What was last shown of each.
+    shown: BTreeMap<ZoneName, Arc<ZoneContents>>,
+    /// Every message, in order.
+    pub(super) messages: Vec<Update>,
+    /// Whether zones can be read.
+    pub(super) is_readable: bool,
+    /// Names at which the policy denies every change.
+    pub(super) denied: BTreeSet<Name>,
+    pub(super) denies_all: bool,
+    /// How the next messages with operations go wrong, by their number.
+    pub(super) faults: BTreeMap<usize, Fault>,
+    /// Stores nothing, and says NOERROR, as Samba's BIND9_DLZ does beside a wildcard.
+    pub(super) loses_updates: bool,
+    pub(super) delay: std::time::Duration,
+}
+
+/// How a message goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is applied, and the answer is lost.
+    AnswerLost,
+    /// It is lost.
+    MessageLost,
+    /// It is applied, and the answer says SERVFAIL.
+    FailsAfterwards,
+    /// It is applied, and the answer does not verify.
+    Unverifiable,
+    /// It is not applied, and the answer is forged.
+    Forged,
+    /// It is not applied, and nobody is left to ask.
+    Unreachable,
+}
+
+impl FakeAuthority {
+    /// Empty zones.
+    pub(super) fn new(zones: &[&str]) -> Self {
+        let zones = zones.iter().map(|zone| zone.parse::<ZoneName>().unwrap());
+        Self(Arc::new(Mutex::new(World {
+            zones: zones.map(|zone| (zone.clone(), ZoneContents::new(zone, 1))).collect(),
+            shown: BTreeMap::new(),
+            messages: Vec::new(),
+            is_readable: true,
+            denied: BTreeSet::new(),
+            denies_all: false,
+            faults: BTreeMap::new(),
+            loses_updates: false,
+            delay: std::time::Duration::ZERO,
+        })))
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    /// Messages that would change something, and forgets all.
+    pub(super) fn take_changing(&self) -> Vec<Update> {
+        let messages = std::mem::take(&mut self.world().messages);
+        messages.into_iter().filter(|message| !message.operations.is_empty()).collect()
+    }
+}
+
+impl World {
+    fn answer(&mut self, update: &Update) -> Outcome {
+        let number = self.messages.iter().filter(|message| !message.operations.is_empty()).count();
+        self.messages.push(update.clone());
+        let found = |cause| Failure::new(cause, "as told");
+        if update.operations.is_empty() {
+            return self.apply(update);
+        }
+        match self.faults.remove(&number) {
+            None => self.apply(update),
+            Some(Fault::AnswerLost) => {
+                self.apply(update);
+                Outcome::Unknown(found(Cause::ServerUnreachable))
+            }
+            Some(Fault::MessageLost) => Outcome::Unknown(found(Cause::ServerUnreachable)),
+            Some(Fault::FailsAfterwards) => {
+                self.apply(update);
+                Outcome::Denied { failure: found(Cause::ServerFailed), maybe_applied: true }
+            }
+            Some(Fault::Unverifiable) => match self.apply(update) {
+                Outcome::Applied => Outcome::Unverified(found(Cause::UnverifiedReply)),
+                other => other,
+            },
+            Some(Fault::Forged) => Outcome::Unverified(found(Cause::UnverifiedReply)),
+            Some(Fault::Unreachable) => Outcome::Stopped(found(Cause::ServerUnreachable)),
+        }
+    }
+
+    fn apply(&mut self, update: &Update) -> Outcome {
+        let is_denied = |name| self.denies_all || self.denied.contains(name);
+        if update.operations.iter().any(|operation| is_denied(operation.name())) {
+            let failure = Failure::new(Cause::RefusedByPolicy, "REFUSED");
+            return Outcome::Denied { failure, maybe_applied: false };
+        }
+        let zone = self.zones.get_mut(&update.zone).unwrap();
+        let mut scratch = zone.clone();
+        let target = if self.loses_updates { &mut scratch } else { zone };
+        match fake_zone::apply(update, target) {
+            Ok(()) => Outcome::Applied,
+            Err(rcode) => Outcome::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}"))),
+        }
+    }
+}
+
+impl Authority for FakeAuthority {
+    type Pin = ();
+
+    async fn pin_for_read(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn pin_for_write(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn server(&self, (): &()) -> String {
+        "fake".to_owned()
+    }
+
+    async fn read(&self, (): &mut (), zone: &ZoneName, _: Instant) -> Result<Arc<ZoneContents>, Failure> {
+        let mut world = self.world();
+        if !world.is_readable {
+            return Err(Failure::new(Cause::TransferRefused, "as told"));
+        }
+        let contents = Arc::new(world.zones[zone].clone());
+        world.shown.insert(zone.clone(), contents.clone());
+        Ok(contents)
+    }
+
+    async fn reach(&self, (): &mut (), _: &ZoneName) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn copy(&self, (): &(), zone: &ZoneName) -> Option<Arc<ZoneContents>> {
+        self.world().shown.get(zone).cloned()
+    }
+
+    fn remember(&self, (): &(), update: &Update) {
+        if let Some(shown) = self.world().shown.get_mut(&update.zone) {
+            let contents = Arc::make_mut(shown);
+            update.operations.iter().for_each(|operation| operation.apply_to(contents));
+        }
+    }
+
+    fn doubt(&self, (): &(), zone: &ZoneName) {
+        self.world().shown.remove(zone);
+    }
+
+    async fn update(&self, (): &mut (), update: &Update) -> Outcome {
+        let delay = self.world().delay;
+        tokio::time::sleep(delay).await;
+        self.world().answer(update)
+    }
+
+    fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {
+        ZoneStatus { zone: zone.to_string(), ..ZoneStatus::default() }
+    }
+
+    fn server_status(&self) -> Vec<ServerStatus> {
+        Vec::new()
+    }
+
+    async fn close(&self) {}
+}

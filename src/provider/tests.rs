@@ -1,0 +1,371 @@
+//! The service as a whole, against a stateful authority.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::fake::{FakeAuthority, Fault};
+use super::*;
+use crate::api::{Changes, DomainFilter, Endpoint};
+use crate::config::ReadMode;
+use crate::dns::presentation::parse_target;
+use crate::dns::{Name, RecordType, ServerProfile, Ttl, ZoneName, ZoneSet};
+use crate::metrics::Metrics;
+use crate::plan::{Policy, Protected};
+
+const ZONE: &str = "example.test";
+
+struct World {
+    service: Service<FakeAuthority>,
+    authority: FakeAuthority,
+    stop: CancellationToken,
+}
+
+fn world() -> World {
+    world_with(|_| {})
+}
+
+fn world_with(change: impl FnOnce(&mut ServiceSettings)) -> World {
+    let policy = Policy {
+        zones: ZoneSet::new(vec![ZONE.parse().unwrap()]).unwrap(),
+        profile: ServerProfile::Bind,
+        min_ttl: Ttl::ZERO,
+        default_ttl: Ttl::from_secs(300),
+        protected: Protected::default(),
+        allow_unowned: false,
+        max_deletes: None,
+        prerequisites: true,
+        batch_change_size: 200,
+    };
+    let (domain_filter, deadline) = (DomainFilter::default(), Duration::from_secs(12));
+    let mut settings = ServiceSettings { policy, domain_filter, read: ReadMode::Auto, deadline, dry_run: false };
+    change(&mut settings);
+    let (authority, stop) = (FakeAuthority::new(&[ZONE]), CancellationToken::new());
+    let service = Service::new(settings, authority.clone(), None, Arc::new(Metrics::new()), stop.clone());
+    World { service, authority, stop }
+}
+
+impl World {
+    /// As ExternalDNS does it: the records are read, then changed.
+    async fn reconcile(&self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
+        self.service.records().await?;
+        self.apply(changes).await
+    }
+
+    async fn apply(&self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
+        self.service.apply_changes(changes.clone()).await
+    }
+
+    fn put(&self, name: &str, rtype: &str, target: &str) {
+        let rtype: RecordType = rtype.parse().unwrap();
+        let rdata = parse_target(rtype, target, |text| text.parse()).unwrap();
+        let zone: ZoneName = ZONE.parse().unwrap();
+        let name: Name = name.parse().unwrap();
+        self.authority.world().zones.get_mut(&zone).unwrap().add(&name, rtype, Ttl::from_secs(300), rdata);
+    }
+
+    /// Every RRset in DNS as `name type` and its targets.
+    fn held(&self) -> BTreeMap<String, Vec<String>> {
+        let world = self.authority.world();
+        let rrsets = world.zones.values().flat_map(|zone| zone.iter());
+        rrsets
+            .map(|rrset| {
+                let targets = crate::plan::canonical::canonical_targets(rrset.rtype, rrset.rdata);
+                (format!("{} {}", rrset.name.to_undotted(), rrset.rtype), targets)
+            })
+            .collect()
+    }
+}
+
+fn record(name: &str, rtype: &str, target: &str) -> Vec<Endpoint> {
+    let endpoint = |dns_name: String, record_type: &str, target: String, label: (&str, &str)| Endpoint {
+        dns_name,
+        record_type: record_type.to_owned(),
+        targets: vec![target],
+        labels: [(label.0.to_owned(), label.1.to_owned())].into(),
+        ..Endpoint::default()
+    };
+    let text = "\"heritage=external-dns,external-dns/owner=k8s,external-dns/resource=service/default/web\"";
+    let registry = format!("{}-{name}", rtype.to_lowercase());
+    vec![
+        endpoint(name.to_owned(), rtype, target.to_owned(), ("owner", "k8s")),
+        endpoint(registry, "TXT", text.to_owned(), ("ownedRecord", name)),
+    ]
+}
+
+fn hosts(range: std::ops::Range<usize>) -> Changes {
+    let create = range.flat_map(|n| record(&format!("h{n}.{ZONE}"), "A", "192.0.2.1")).collect();
+    Changes { create, ..Changes::default() }
+}
+
+fn causes(rejections: &[Rejection]) -> BTreeMap<&'static str, usize> {
+    let mut causes = BTreeMap::new();
+    for rejection in rejections {
+        *causes.entry(rejection.failure.cause.label()).or_default() += 1;
+    }
+    causes
+}
+
+#[tokio::test]
+async fn a_few_bad_records_among_many_are_found_and_the_rest_applied_and_next_time_only_they_are_tried() {
+    let world = world();
+    for bad in ["h7", "h250", "h499"] {
+        world.authority.world().denied.insert(format!("{bad}.{ZONE}").parse().unwrap());
+    }
+    world.put(&format!("h123.{ZONE}"), "A", "203.0.113.9");
+    let rejections = world.reconcile(&hosts(0..500)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("refused_by_policy", 6), ("exists_unowned", 2)]));
+    assert_eq!(world.held().len(), 2 * 496 + 1);
+    let messages = world.authority.take_changing().len();
+    assert!(messages < 60, "{messages}");
+    let status = world.service.status();
+    assert_eq!(status.rejected.len(), 8);
+    assert!(status.rejected.iter().all(|entry| !entry.remedy.is_empty() && entry.since > 0));
+
+    let left = Changes {
+        create: hosts(0..500)
+            .create
+            .into_iter()
+            .filter(|e| ["h7.", "h250.", "h499.", "h123."].iter().any(|bad| e.dns_name.contains(bad)))
+            .collect(),
+        ..Changes::default()
+    };
+    assert_eq!(world.reconcile(&left).await.unwrap().len(), 8);
+    let messages = world.authority.take_changing();
+    let names = |message: &crate::dns::Update| -> BTreeSet<Name> {
+        message.operations.iter().map(|operation| operation.name().clone()).collect()
+    };
+    assert!(messages.iter().all(|message| names(message).len() == 2), "each goes alone");
+    assert!(messages.len() <= 4, "{}", messages.len());
+    assert_eq!(world.reconcile(&left).await.unwrap().len(), 8);
+    world.authority.take_changing();
+    assert_eq!(world.reconcile(&left).await.unwrap().len(), 8, "they stay rejected");
+    assert_eq!(world.authority.take_changing().len(), 0, "while they are backed off");
+}
+
+#[tokio::test]
+async fn where_everything_is_refused_little_is_sent_and_one_cause_told() {
+    let world = world();
+    world.authority.world().denies_all = true;
+    let rejections = world.reconcile(&hosts(0..2000)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("refused_by_policy", 4000)]));
+    let messages = world.authority.take_changing().len();
+    assert!(messages < 60, "{messages}");
+    // Once the policy is mended, all of them are written at the next attempt.
+    world.authority.world().denies_all = false;
+    assert_eq!(world.reconcile(&hosts(0..2000)).await.unwrap(), []);
+    assert_eq!(world.held().len(), 4000);
+}
+
+#[tokio::test]
+async fn a_zone_that_is_never_read_is_written_all_the_same() {
+    let world = world_with(|settings| settings.read = ReadMode::None);
+    world.authority.world().is_readable = false;
+    world.put(&format!("h3.{ZONE}"), "A", "203.0.113.9");
+    let rejections = world.apply(&hosts(0..20)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("prerequisite_failed", 2)]));
+    assert_eq!(world.held().len(), 2 * 19 + 1);
+    // The same once more, as after a lost answer: it stands already.
+    let rejections = world.apply(&hosts(0..20)).await.unwrap();
+    assert_eq!(rejections.len(), 2);
+
+    let old = record(&format!("h1.{ZONE}"), "A", "192.0.2.1");
+    let new = record(&format!("h1.{ZONE}"), "A", "192.0.2.77");
+    let update = Changes { update_old: old, update_new: new.clone(), ..Changes::default() };
+    assert_eq!(world.apply(&update).await.unwrap(), []);
+    assert_eq!(world.held()[&format!("h1.{ZONE} A")], ["192.0.2.77"]);
+    let delete = Changes { delete: new, ..Changes::default() };
+    assert_eq!(world.apply(&delete).await.unwrap(), []);
+    assert_eq!(world.apply(&delete).await.unwrap(), []);
+    assert!(!world.held().contains_key(&format!("h1.{ZONE} A")));
+}
+
+#[tokio::test]
+async fn an_update_that_failed_in_an_unread_zone_may_return_as_a_create() {
+    let world = world_with(|settings| settings.read = ReadMode::None);
+    world.authority.world().is_readable = false;
+    assert_eq!(world.apply(&hosts(0..1)).await.unwrap(), []);
+    let (old, new) = (hosts(0..1).create, record(&format!("h0.{ZONE}"), "A", "192.0.2.50"));
+    world.authority.world().faults.insert(0, Fault::Unreachable);
+    world.authority.take_changing();
+    let update = Changes { update_old: old, update_new: new.clone(), ..Changes::default() };
+    assert!(world.apply(&update).await.is_err());
+    assert_eq!(world.apply(&Changes { create: new, ..Changes::default() }).await.unwrap(), []);
+    assert_eq!(world.held()[&format!("h0.{ZONE} A")], ["192.0.2.50"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_twice_is_done_once() {
+    let world = world();
+    assert_eq!(world.reconcile(&hosts(0..10)).await.unwrap(), []);
+    world.authority.take_changing();
+    assert_eq!(world.apply(&hosts(0..10)).await.unwrap(), []);
+    assert_eq!(world.authority.take_changing(), []);
+}
+
+#[tokio::test]
+async fn a_fault_in_the_middle_is_decided_by_what_dns_holds() {
+    for fault in [Fault::AnswerLost, Fault::MessageLost, Fault::FailsAfterwards, Fault::Unverifiable] {
+        for is_readable in [true, false] {
+            let world = world();
+            world.service.records().await.unwrap();
+            world.authority.world().is_readable = is_readable;
+            world.authority.world().faults.insert(1, fault);
+            let rejections = world.apply(&hosts(0..300)).await.unwrap();
+            assert_eq!(rejections, [], "{fault:?}, readable: {is_readable}");
+            assert_eq!(world.held().len(), 600, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_success_is_not_believed() {
+    let world = world();
+    world.authority.world().faults.insert(0, Fault::Forged);
+    let rejections = world.reconcile(&hosts(0..3)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("unverified_reply", 6)]));
+    assert_eq!(world.held().len(), 0);
+}
+
+#[tokio::test]
+async fn success_beside_a_wildcard_is_read_back() {
+    let world = world_with(|settings| settings.policy.profile = ServerProfile::Auto);
+    world.put(&format!("*.{ZONE}"), "A", "192.0.2.1");
+    world.authority.world().loses_updates = true;
+    let rejections = world.reconcile(&hosts(0..1)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("not_stored", 2)]));
+    world.authority.world().loses_updates = false;
+    assert_eq!(world.reconcile(&hosts(0..1)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn without_prerequisites_every_message_is_read_back() {
+    let world = world_with(|settings| settings.policy.prerequisites = false);
+    world.authority.world().loses_updates = true;
+    let rejections = world.reconcile(&hosts(0..1)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("not_stored", 2)]));
+    assert!(world.authority.take_changing().iter().all(|message| message.prerequisites.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn out_of_time_it_stops_between_two_messages_and_what_is_done_stays() {
+    let world = world();
+    world.authority.world().delay = Duration::from_secs(5);
+    let failure = world.reconcile(&hosts(0..1000)).await.unwrap_err();
+    assert_eq!(failure.cause, Cause::Deadline);
+    let held = world.held().len();
+    assert!(held > 0 && held < 2000 && held.is_multiple_of(2), "{held}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_sidecar_finishes_the_message_in_flight_and_no_more() {
+    let world = world();
+    world.authority.world().delay = Duration::from_secs(1);
+    world.service.records().await.unwrap();
+    let (service, changes) = (world.service.clone(), hosts(0..1000));
+    let apply = tokio::spawn(async move { service.apply_changes(changes).await });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    world.stop.cancel();
+    assert_eq!(apply.await.unwrap().unwrap_err().cause, Cause::Deadline);
+    assert_eq!(world.authority.take_changing().len(), 2);
+    assert!(world.service.records().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_behind_another_apply_is_answered_at_the_deadline() {
+    let world = world();
+    world.authority.world().delay = Duration::from_secs(60);
+    let service = world.service.clone();
+    let first = tokio::spawn(async move { service.apply_changes(hosts(0..1)).await });
+    tokio::task::yield_now().await;
+    let failure = world.apply(&hosts(1..2)).await.unwrap_err();
+    assert_eq!(failure.cause, Cause::Deadline);
+    assert_eq!(first.await.unwrap().unwrap(), []);
+}
+
+#[tokio::test]
+async fn two_lists_without_an_apply_end_what_was_rejected() {
+    let world = world();
+    world.authority.world().denies_all = true;
+    world.reconcile(&hosts(0..1)).await.unwrap();
+    world.service.records().await.unwrap();
+    assert_eq!(world.service.status().rejected.len(), 2);
+    world.service.records().await.unwrap();
+    assert_eq!(world.service.status().rejected.len(), 0);
+}
+
+fn faults() -> impl Strategy<Value = BTreeMap<usize, Fault>> {
+    let fault = prop::sample::select(vec![
+        Fault::AnswerLost,
+        Fault::MessageLost,
+        Fault::FailsAfterwards,
+        Fault::Unverifiable,
+        Fault::Forged,
+        Fault::Unreachable,
+    ]);
+    prop::collection::btree_map(0_usize..12, fault, 0..4)
+}
+
+proptest! {
+    /// Promise 1: success means that DNS is as asked; and whatever is not rejected is as asked, too.
+    #[test]
+    fn it_never_lies(
+        faults in faults(),
+        denied in prop::collection::btree_set(0_usize..12, 0..4),
+        foreign in prop::collection::btree_set(0_usize..12, 0..3),
+        before in prop::collection::btree_set(0_usize..12, 0..6),
+        batch_change_size in 1_usize..9,
+        is_read: bool,
+        is_readable_later: bool,
+        prerequisites: bool,
+    ) {
+        let world = world_with(|settings| {
+            settings.policy.batch_change_size = batch_change_size;
+            settings.policy.prerequisites = prerequisites;
+            settings.policy.profile = ServerProfile::Auto;
+        });
+        let name = |n: usize| format!("h{n}.{ZONE}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let outcome = runtime.block_on(async {
+            let foreign = foreign.difference(&before);
+            let create = before.iter().flat_map(|n| record(&name(*n), "A", "192.0.2.1")).collect();
+            world.reconcile(&Changes { create, ..Changes::default() }).await.unwrap();
+            foreign.for_each(|n| world.put(&name(*n), "A", "203.0.113.9"));
+            world.authority.take_changing();
+            if is_read {
+                world.service.records().await.unwrap();
+            }
+            {
+                let mut fake = world.authority.world();
+                fake.faults = faults;
+                fake.denied = denied.iter().map(|n| name(*n).parse().unwrap()).collect();
+                fake.is_readable = is_readable_later;
+            }
+            let mut changes = Changes::default();
+            for n in 0..12 {
+                if before.contains(&n) {
+                    changes.update_old.extend(record(&name(n), "A", "192.0.2.1"));
+                    changes.update_new.extend(record(&name(n), "A", "192.0.2.2"));
+                } else {
+                    changes.create.extend(record(&name(n), "A", "192.0.2.2"));
+                }
+            }
+            world.apply(&changes).await
+        });
+        let held = world.held();
+        if let Ok(rejections) = outcome {
+            let rejected: BTreeSet<_> = rejections.iter().map(|rejection| rejection.name.clone()).collect();
+            for n in (0..12).filter(|n| !rejected.contains(&name(*n))) {
+                prop_assert_eq!(held.get(&format!("{} A", name(n))), Some(&vec!["192.0.2.2".to_owned()]));
+                prop_assert!(held.contains_key(&format!("a-{} TXT", name(n))), "{} has lost its owner", name(n));
+            }
+        }
+        // Promise 3, whatever came of it.
+        for n in foreign.difference(&before) {
+            prop_assert_eq!(held.get(&format!("{} A", name(*n))).unwrap().contains(&"203.0.113.9".to_owned()), true);
+        }
+    }
+}
