@@ -19,8 +19,10 @@ use crate::plan::{Policy, Protected};
 use crate::provider::{Provider as _, Servers, ServersSettings, Service, ServiceSettings};
 use crate::server::{self, Health, Limits};
 
-/// How often readiness is looked at; what `/readyz` tells is not older than twice this.
-const READINESS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often readiness is looked at while all is well; it costs a SOA query per zone.
+const WHILE_READY: Duration = Duration::from_secs(8);
+/// And while something stands in the way, so that its end is noticed soon.
+const WHILE_UNREADY: Duration = Duration::from_secs(3);
 /// Port of the admin listener where none is given.
 const ADMIN_PORT: u16 = 8080;
 /// Longest wait for requests under way when shutting down: a message in flight and its answer.
@@ -136,8 +138,9 @@ fn stop_signal() -> io::Result<CancellationToken> {
 async fn watch_readiness(service: Arc<Service<Servers>>, health: Health) {
     loop {
         service.check_readiness().await;
-        health.tell(service.unready().is_empty()).await;
-        sleep(READINESS_INTERVAL).await;
+        let is_ready = service.unready().is_empty();
+        health.tell(is_ready).await;
+        sleep(if is_ready { WHILE_READY } else { WHILE_UNREADY }).await;
     }
 }
 

@@ -89,6 +89,7 @@ pub struct Metrics {
     records: Family<ZoneLabels, Gauge>,
     serial: Family<ZoneLabels, Gauge>,
     negotiations: Family<NegotiationLabels, Counter>,
+    failed: Family<ServerLabels, Gauge>,
     context_expiry: Family<ServerLabels, Seconds>,
     clock_skew: Family<ServerLabels, Seconds>,
     ticket_expiry: Seconds,
@@ -119,6 +120,8 @@ pub struct ZoneGauges {
 pub struct ServerGauges {
     /// The server.
     pub server: String,
+    /// Whether the last request to it failed.
+    pub failed: bool,
     /// Contexts negotiated since the start.
     pub negotiated: u64,
     /// Negotiations that failed since the start.
@@ -164,6 +167,7 @@ impl Metrics {
             records: Family::default(),
             serial: Family::default(),
             negotiations: Family::default(),
+            failed: Family::default(),
             context_expiry: Family::default(),
             clock_skew: Family::default(),
             ticket_expiry: Seconds::default(),
@@ -188,6 +192,7 @@ impl Metrics {
         registry.register("records", "Records in the copy of a zone", self.records.clone());
         registry.register("zone_serial", "SOA serial of the copy of a zone", self.serial.clone());
         registry.register("negotiations", "Negotiations of security contexts", self.negotiations.clone());
+        registry.register("server_failed", "Whether the last request to a server failed", self.failed.clone());
         let context = self.context_expiry.clone();
         registry.register_with_unit("context_expiry", "Time until the security context ends", Unit::Seconds, context);
         let skew = self.clock_skew.clone();
@@ -203,7 +208,7 @@ impl Metrics {
         self.request_duration.get_or_create(&MethodLabels { api, method }).observe(took.as_secs_f64());
     }
 
-    /// Counts an UPDATE message; `rcode` is the server's answer, or `none`.
+    /// Counts an UPDATE message; `rcode` is the server's answer, with `unverified` where nothing proves it, or `none`.
     pub fn updated(&self, zone: String, server: String, rcode: String, took: Duration) {
         self.updates.get_or_create(&UpdateLabels { zone, server, rcode }).inc();
         self.exchange.observe(took.as_secs_f64());
@@ -238,6 +243,7 @@ impl Metrics {
         }
         for server in &gauges.servers {
             let labels = ServerLabels { server: server.server.clone() };
+            self.failed.get_or_create(&labels).set(server.failed.into());
             self.context_expiry.get_or_create(&labels).set(server.context_expiry.as_secs_f64());
             if let Some(skew) = server.clock_skew {
                 self.clock_skew.get_or_create(&labels).set(f64::from(i32::try_from(skew).unwrap_or(i32::MAX)));
@@ -276,6 +282,7 @@ mod tests {
         metrics.read("example.test".into(), "axfr");
         let server = ServerGauges {
             server: "ns1.example.test:53".into(),
+            failed: true,
             negotiated: 2,
             not_negotiated: 1,
             context_expiry: Duration::from_secs(9),
@@ -302,6 +309,7 @@ mod tests {
             r#"zone_serial{zone="example.test"} 7"#.to_owned(),
             format!(r#"negotiations_total{{{of_server},outcome="established"}} 2"#),
             format!(r#"negotiations_total{{{of_server},outcome="failed"}} 1"#),
+            format!("server_failed{{{of_server}}} 1"),
             format!("context_expiry_seconds{{{of_server}}} 9.0"),
             format!("clock_skew_seconds{{{of_server}}} -3.0"),
             "ticket_expiry_seconds 60.0".to_owned(),

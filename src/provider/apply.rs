@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 
 use super::authority::{Authority, Outcome};
 use super::ledger::{Ledger, Memory};
@@ -108,7 +108,8 @@ impl<'a, A: Authority> Apply<'a, A> {
         let zones = self.ledger.zones();
         for round in 0..self.ledger.rounds() {
             for zone in &zones {
-                self.apply_zone(zone, round).await?;
+                let span = tracing::info_span!("zone", %zone);
+                self.apply_zone(zone, round).instrument(span).await?;
             }
         }
         Ok(())

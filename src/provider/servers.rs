@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::authority::{Authority, Outcome};
 use super::status::{ServerStatus, ZoneStatus, seconds};
@@ -42,8 +43,13 @@ impl Servers {
     /// Sends an update to the pinned server and counts it.
     async fn send(&self, pin: &Pin, update: &Update) -> Result<UpdateReply, ServerError> {
         let began = Instant::now();
-        let answer = pin.server().update(update).await;
-        let rcode = answer.as_ref().map_or_else(|_| "none".to_owned(), |reply| reply.rcode.to_string());
+        let span = tracing::info_span!("exchange", server = %pin.server().address());
+        let answer = pin.server().update(update).instrument(span).await;
+        let rcode = match &answer {
+            Ok(UpdateReply { rcode, authenticity }) if authenticity.is_believable() => rcode.to_string(),
+            Ok(UpdateReply { rcode, .. }) => format!("{rcode} unverified"),
+            Err(_) => "none".to_owned(),
+        };
         let (zone, server) = (update.zone.to_string(), pin.server().address().to_string());
         self.metrics.updated(zone, server, rcode, began.elapsed());
         answer
@@ -77,7 +83,8 @@ impl Authority for Servers {
             return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
         }
         loop {
-            match self.copies.read_anew(zone, &Arc::new(pin.server().clone()), deadline).await {
+            let span = tracing::info_span!("zone", %zone, server = %pin.server().address());
+            match self.copies.read_anew(zone, pin.server(), deadline).instrument(span).await {
                 Ok(copy) => {
                     pin.succeeded();
                     self.metrics.read(zone.to_string(), copy.kind.label());

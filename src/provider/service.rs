@@ -274,6 +274,7 @@ impl<A: Authority> Provider for Service<A> {
         };
         let servers = inner.authority.server_status().into_iter().map(|status| ServerGauges {
             server: status.server,
+            failed: status.failed || (status.in_use && status.error.is_some()),
             negotiated: status.negotiations,
             not_negotiated: status.failed_negotiations,
             context_expiry: Duration::from_secs(status.context_expires_in.unwrap_or(0)),
