@@ -5,6 +5,7 @@
 mod grpc;
 mod hostile;
 mod http;
+mod load;
 mod parity;
 mod raw;
 
