@@ -184,6 +184,11 @@ impl Kdc {
         self.log().matches("AS_REQ").count()
     }
 
+    /// Ticket-granting tickets that the KDC has given out.
+    pub fn logins(&self) -> usize {
+        self.log().lines().filter(|line| line.contains("AS_REQ") && line.contains(" ISSUE: ")).count()
+    }
+
     /// Requests for a service ticket that the KDC has logged.
     pub fn tgs_requests(&self) -> usize {
         self.log().matches("TGS_REQ").count()

@@ -317,14 +317,33 @@ impl Named {
     }
 
     /// Changes a zone as its administrator: commands of `nsupdate` without `server`, `key` and `send`.
+    ///
+    /// # Panics
+    /// When the server does not take them.
     pub fn nsupdate(&self, commands: &str) {
-        let port = self.place.port;
-        let text = format!("server 127.0.0.1 {port}\nkey hmac-sha256:{LAB_KEY} {LAB_SECRET}\n{commands}\nsend\n");
+        let (accepted, text) =
+            self.run_nsupdate(&format!("key hmac-sha256:{LAB_KEY} {LAB_SECRET}\n{commands}\nsend\n"));
+        assert!(accepted, "nsupdate {commands}: {text}");
+    }
+
+    /// Tries to change a zone without a signature: what `nsupdate` says about it.
+    pub fn unsigned_update(&self, commands: &str) -> String {
+        self.run_nsupdate(&format!("{commands}\nsend\n")).1
+    }
+
+    /// Feeds a script to `nsupdate`, preceded by the administrator's key: whether it was accepted, and what it said.
+    pub fn run_script(&self, script: &str) -> (bool, String) {
+        self.run_nsupdate(&format!("key hmac-sha256:{LAB_KEY} {LAB_SECRET}\n{script}"))
+    }
+
+    fn run_nsupdate(&self, commands: &str) -> (bool, String) {
         let mut nsupdate = command(find("nsupdate"));
         nsupdate.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = nsupdate.spawn().unwrap();
+        let text = format!("server 127.0.0.1 {}\n{commands}", self.place.port);
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "nsupdate {commands}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 }
