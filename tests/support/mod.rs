@@ -1,0 +1,25 @@
+//! Real servers for tests, `make demo` and the conformance suite: a KDC, a BIND, the sidecar, and what ExternalDNS sends.
+//!
+//! Each value owns its processes and its directory; both are gone when it is dropped, and when its process is killed.
+
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "shared by several crates, none of which uses all of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks and PATH")]
+
+mod changes;
+mod daemon;
+mod forwarder;
+mod kdc;
+mod named;
+mod sidecar;
+mod update_log;
+mod zone;
+
+pub use changes::{Changes, Endpoint};
+pub use daemon::{Daemon, Directory, Place, find, run, wait_until};
+pub use forwarder::{Action, Forwarder, Message};
+pub use kdc::{Kdc, PASSWORD};
+pub use named::{Named, NamedOptions};
+pub use sidecar::{Response, Settings, Sidecar, program};
+pub use update_log::LoggedUpdate;
+pub use zone::{LAB_KEY, LAB_SECRET, Zone};

@@ -1,0 +1,337 @@
+//! The program under test, as a process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::changes::{Changes, Endpoint};
+use super::daemon::{Daemon, find, wait_until};
+use super::kdc::Kdc;
+use super::named::Named;
+
+/// The media type of ExternalDNS's webhook API.
+const MEDIA_TYPE: &str = "application/external.dns.webhook+json;version=1";
+
+/// The built program: cargo says where for a test; for an example it lies one directory above.
+pub fn program() -> PathBuf {
+    option_env!("CARGO_BIN_EXE_external-dns-rfc2136-webhook").map_or_else(
+        || std::env::current_exe().unwrap().with_file_name("../external-dns-rfc2136-webhook"),
+        PathBuf::from,
+    )
+}
+
+/// The sidecar's environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    variables: BTreeMap<String, String>,
+    program: PathBuf,
+}
+
+impl Settings {
+    /// Free ports and nothing else.
+    pub fn new() -> Self {
+        Self { variables: BTreeMap::new(), program: program() }
+            .set("WEBHOOK_LISTEN", "127.0.0.1:0")
+            .set("WEBHOOK_ADMIN_LISTEN", "127.0.0.1:0")
+    }
+
+    /// Another build of the program.
+    #[must_use]
+    pub fn program(self, program: &Path) -> Self {
+        Self { program: program.to_owned(), ..self }
+    }
+
+    /// A server and zones, unsigned.
+    pub fn insecure(named: &Named, zones: &[&str]) -> Self {
+        Self::new().servers(&[&named.server()], zones).set("RFC2136_INSECURE", "true")
+    }
+
+    /// A server and zones, with GSS-TSIG as `externaldns` and its keytab.
+    pub fn keytab(kdc: &Kdc, named: &Named, zones: &[&str]) -> Self {
+        let keytab = kdc.keytab("externaldns");
+        Self::gss(kdc, named, zones).set("RFC2136_KERBEROS_KEYTAB", keytab.to_str().unwrap())
+    }
+
+    /// A server and zones, with GSS-TSIG as `externaldns`; the secret is left to be set.
+    pub fn gss(kdc: &Kdc, named: &Named, zones: &[&str]) -> Self {
+        Self::new()
+            .servers(&[&named.server()], zones)
+            .set("RFC2136_GSS_TSIG", "true")
+            .set("RFC2136_KERBEROS_REALM", Kdc::REALM)
+            .set("RFC2136_KERBEROS_USERNAME", "externaldns")
+            .set("RFC2136_KERBEROS_KDC", &kdc.address())
+    }
+
+    /// `RFC2136_HOST` and `RFC2136_ZONE`.
+    #[must_use]
+    pub fn servers(self, servers: &[&str], zones: &[&str]) -> Self {
+        self.set("RFC2136_HOST", &servers.join(",")).set("RFC2136_ZONE", &zones.join(","))
+    }
+
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.variables.remove(name);
+        self
+    }
+
+    /// What is set, for those who show it.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    fn spawn(&self) -> Daemon {
+        assert!(self.program.is_file(), "{} is missing: run cargo build first", self.program.display());
+        let mut command = Daemon::command(self.program.clone());
+        command.envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Daemon::spawn(&mut command)
+    }
+
+    /// Starts the sidecar, and until it listens.
+    pub fn start(&self) -> Sidecar {
+        Sidecar::new(self.spawn())
+    }
+
+    /// Runs the sidecar where it is expected to end by itself: its exit code and what it wrote to standard error.
+    pub fn run(&self) -> (Option<i32>, String) {
+        let mut daemon = self.spawn();
+        let lines = collect(daemon.child().stderr.take().unwrap());
+        let status = daemon.wait(Duration::from_secs(20)).expect("it goes on running");
+        std::thread::sleep(Duration::from_millis(50));
+        let lines = lines.lock().unwrap().join("\n");
+        (status.code(), lines)
+    }
+}
+
+/// An answer of either port.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub content_type: String,
+    pub body: String,
+    pub elapsed: Duration,
+}
+
+impl Response {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+fn collect(pipe: impl Read + Send + 'static) -> Lines {
+    let lines = Lines::default();
+    let sink = lines.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            sink.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    daemon: Daemon,
+    webhook: String,
+    admin: String,
+    stderr: Lines,
+    stdout: Lines,
+    agent: ureq::Agent,
+}
+
+impl Sidecar {
+    fn new(mut daemon: Daemon) -> Self {
+        let stderr = collect(daemon.child().stderr.take().unwrap());
+        let stdout = collect(daemon.child().stdout.take().unwrap());
+        let url = |what: &str| {
+            let lines = stderr.lock().unwrap();
+            let address = lines.iter().find_map(|line| line.split_once(what))?.1;
+            let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(address.len());
+            Some(format!("http://{}", &address[..end]))
+        };
+        wait_until("the sidecar listens", Duration::from_secs(20), || {
+            let ended = daemon.child().try_wait().unwrap();
+            assert!(ended.is_none(), "the sidecar ended ({ended:?}): {}", stderr.lock().unwrap().join("\n"));
+            url("webhook listens on ").is_some() && url("admin listens on ").is_some()
+        });
+        let webhook = url("webhook listens on ").unwrap();
+        let admin = url("admin listens on ").unwrap();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
+        Self { daemon, webhook, admin, stderr, stdout, agent }
+    }
+
+    /// `http://127.0.0.1:PORT` of the webhook.
+    pub fn webhook_url(&self) -> &str {
+        &self.webhook
+    }
+
+    /// `http://127.0.0.1:PORT` of the admin port.
+    pub fn admin_url(&self) -> &str {
+        &self.admin
+    }
+
+    fn fetch(&self, url: &str) -> Response {
+        let start = Instant::now();
+        let answer = self.agent.get(url).header("Accept", MEDIA_TYPE).call();
+        answered(url, answer, start)
+    }
+
+    /// `GET path` on the webhook port.
+    pub fn get(&self, path: &str) -> Response {
+        self.fetch(&format!("{}{path}", self.webhook))
+    }
+
+    /// `GET path` on the admin port.
+    pub fn admin(&self, path: &str) -> Response {
+        self.fetch(&format!("{}{path}", self.admin))
+    }
+
+    /// `POST path` on the webhook port.
+    pub fn post(&self, path: &str, body: &str) -> Response {
+        let (url, start) = (format!("{}{path}", self.webhook), Instant::now());
+        let answer = self.agent.post(&url).header("Content-Type", MEDIA_TYPE).send(body);
+        answered(&url, answer, start)
+    }
+
+    /// `POST /records`: the status.
+    pub fn apply(&self, changes: &Changes) -> u16 {
+        self.post("/records", &changes.body()).status
+    }
+
+    /// `POST /records`.
+    ///
+    /// # Panics
+    /// With what the sidecar says about it, unless the answer is 204.
+    pub fn apply_all(&self, changes: &Changes) {
+        let answer = self.post("/records", &changes.body());
+        assert_eq!(answer.status, 204, "{answer:?}\n{}\n{}", self.get("/status").body, self.log());
+    }
+
+    /// `GET /records`, which must succeed.
+    pub fn records(&self) -> Vec<Value> {
+        let answer = self.get("/records");
+        assert_eq!(answer.status, 200, "{answer:?}\n{}", self.log());
+        answer.json().as_array().unwrap().clone()
+    }
+
+    /// The endpoint of `GET /records` with this name and type.
+    pub fn record(&self, name: &str, record_type: &str) -> Option<Value> {
+        let mut found = self.records();
+        found.retain(|endpoint| endpoint["dnsName"] == name && endpoint["recordType"] == record_type);
+        assert!(found.len() < 2, "listed twice: {found:?}");
+        found.pop()
+    }
+
+    /// The targets of [`Sidecar::record`], in the order listed.
+    pub fn targets(&self, name: &str, record_type: &str) -> Option<Vec<String>> {
+        let targets = self.record(name, record_type)?["targets"].clone();
+        Some(serde_json::from_value(targets).unwrap())
+    }
+
+    /// `POST /adjustendpoints`.
+    pub fn adjust(&self, endpoints: &[Endpoint]) -> Vec<Value> {
+        let body = Value::from_iter(endpoints.iter().map(Endpoint::json));
+        let answer = self.post("/adjustendpoints", &body.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json().as_array().unwrap().clone()
+    }
+
+    /// `GET /status`.
+    pub fn status(&self) -> Value {
+        self.get("/status").json()
+    }
+
+    /// `name TYPE cause` of every entry of `rejected` in `/status`, sorted.
+    pub fn rejected(&self) -> Vec<String> {
+        let status = self.status();
+        let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        let mut entries: Vec<String> = status["rejected"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| format!("{} {} {}", text(entry, "name"), text(entry, "type"), text(entry, "cause")))
+            .collect();
+        entries.sort();
+        entries
+    }
+
+    /// `GET /readyz`: status and body.
+    pub fn readyz(&self) -> (u16, Value) {
+        let answer = self.admin("/readyz");
+        (answer.status, answer.json())
+    }
+
+    /// `GET /metrics`: the sum of the samples of `name` whose labels contain `labels`.
+    pub fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = self.admin("/metrics").body;
+        let samples = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+        samples
+            .filter(|line| line[name.len()..].starts_with(['{', ' ']))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Standard error so far.
+    pub fn log(&self) -> String {
+        self.stderr.lock().unwrap().join("\n")
+    }
+
+    /// Lines of standard error that contain `text`.
+    pub fn logged(&self, text: &str) -> usize {
+        self.stderr.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Standard output so far.
+    pub fn output(&self) -> String {
+        self.stdout.lock().unwrap().join("\n")
+    }
+
+    /// Resident memory in octets.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Sends SIGTERM without waiting.
+    pub fn ask_to_end(&self) {
+        self.daemon.signal("TERM");
+    }
+
+    /// SIGTERM: the exit code and how long it took.
+    pub fn sigterm(mut self) -> (Option<i32>, Duration) {
+        let start = Instant::now();
+        let code = self.daemon.terminate(Duration::from_secs(30));
+        (code, start.elapsed())
+    }
+
+    /// The exit code, after [`Sidecar::ask_to_end`].
+    pub fn wait(&mut self, limit: Duration) -> Option<i32> {
+        self.daemon.wait(limit).and_then(|status| status.code())
+    }
+}
+
+fn answered(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>, start: Instant) -> Response {
+    let mut answer = answer.unwrap_or_else(|error| panic!("{url}: {error}"));
+    let content_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
+    let (status, content_type) = (answer.status().as_u16(), content_type.unwrap_or_default().to_owned());
+    let body = answer.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+    Response { status, content_type, body, elapsed: start.elapsed() }
+}
