@@ -26,7 +26,7 @@ const WHILE_UNREADY: Duration = Duration::from_secs(3);
 /// Port of the admin listener where none is given.
 const ADMIN_PORT: u16 = 8080;
 /// Longest wait for requests under way when shutting down: a message in flight and its answer.
-const DRAIN: Duration = Duration::from_millis(3500);
+const DRAIN: Duration = Duration::from_millis(2800);
 
 /// Why the sidecar does not start.
 #[derive(Debug, Error)]
