@@ -1,4 +1,78 @@
 //! A webhook provider for ExternalDNS: DNS records kept by RFC 2136 updates signed with GSS-TSIG.
+//!
+//! This page is the architecture. `DECISIONS.md` says why things are as they are, `tests/README.md` how they are tested.
+//!
+//! # Layout
+//!
+//! Pure modules say what things are and what should happen; they neither wait, nor log, nor read a clock: `now`, random
+//! numbers and key names are arguments. Two modules make it happen, one joins everything, one shows it. In reading order:
+//!
+//! | module | what it is | imports | |
+//! |---|---|---|---|
+//! | [`api`] | what ExternalDNS says: endpoints, changes, domain filters | | pure |
+//! | [`kerberos`] | realm, principal, target name, where the credential comes from; frozen at the start | | pure |
+//! | [`dns`] | what DNS says: names, RRsets, zones, updates, TKEY, TSIG, transfers | | pure |
+//! | [`plan`] | what should change: the canonical form, and from changes to groups, prerequisites and batches | `api`, `dns` | pure |
+//! | [`gss`] | credentials and security contexts through the system's Kerberos library | `kerberos` | blocks |
+//! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
+//! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
+//! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics` | async |
+//! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
+//! | [`config`] | every variable, read once; all problems at once | types of the pure modules | |
+//! | `check` | the preflight: configuration, Kerberos and DNS, line by line | `config`, `gss`, `nameserver`, the causes of `provider` | async |
+//! | [`metrics`], [`telemetry`] | what is counted; how it is logged | | |
+//! | [`app`] | composition, and the orderly end | all | |
+//!
+//! `main` reads the settings, points the Kerberos library to its configuration before any thread exists, and runs
+//! `serve`, `check` or `config`. Unsafe code is there and in `gss/credential.rs`, nowhere else.
+//!
+//! # Data flow
+//!
+//! ```text
+//!   ExternalDNS                                                                       name servers
+//!        |                                                                                 ^
+//!   HTTP | gRPC                                                              TCP or TLS    | signed
+//!        v                                                                                 |
+//!     server ---- Provider (trait) ----> provider::Service ---- Authority (trait) ----> nameserver
+//!                                             |      |                                     ^   |
+//!                                           plan   zone_copy ------------------------------+  gss ---> KDC
+//! ```
+//!
+//! * *Records.* The service picks the server of this reconcile and has every zone's copy refreshed: SOA query, then IXFR,
+//!   then AXFR, whichever is enough. [`plan::list`] makes endpoints of the copies. What cannot be read completely is an
+//!   error; a short list would be an order to delete.
+//! * *Adjust.* [`plan::adjust()`] puts the desired endpoints in the form in which records lists them, and drops what can
+//!   never be written. No I/O.
+//! * *Apply.* [`plan::intake()`] reads and pairs the changes, [`plan::group()`] joins a record with its registry TXT,
+//!   [`plan::plan()`] compares each group with the copy that the caller was shown and makes prerequisites
+//!   and exact-value operations, [`plan::pack`] fills messages. `provider::apply` sends them, bisects what is denied,
+//!   reads back what is doubtful, and returns what was rejected. An applied update is applied to the copy too.
+//! * *A message.* [`nameserver`] takes a connection and the security context, [`dns::tsig`] signs the octets and gives the
+//!   only value that can verify the answer. BADKEY brings a new context and the same request, signed afresh.
+//! * *A failure* is a [`provider::Cause`], from wherever it comes: one label, sentence and remedy for the log, the metrics,
+//!   `/readyz`, `/status` and `check`, and one row in [`server::status`] for HTTP and gRPC.
+//!
+//! Deadlines nest; [`server`] has the diagram.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | endpoint | ExternalDNS's record set: name, type, targets, TTL, labels |
+//! | registry TXT | the TXT record in which ExternalDNS keeps the owner of a record; its text begins with `heritage=external-dns` |
+//! | canonical form | the one spelling of names, targets and TTLs that adjust, apply and records share |
+//! | group | changes that are applied together or not at all: those of one name, and the registry TXT that speak for it |
+//! | part, step | a group's changes in one zone; the prerequisites and operations that they become |
+//! | batch | the steps of one UPDATE message |
+//! | prerequisite | what must hold for an update to be applied (RFC 2136 §2.4) |
+//! | read-back | asking whether what was to be written is there, when a reply does not prove it |
+//! | rejected | not written, and named in `/status`; the rest of the apply is written |
+//! | dropped | left out in adjust, since it can never be written |
+//! | zone copy | a zone as one server holds it, as raw RDATA |
+//! | pin | the server that a reconcile reads from and writes to |
+//! | security context | what both sides share after the TKEY exchange (RFC 2743, RFC 3645); it makes and verifies MICs |
+//! | target name | the Kerberos name of a DNS server, `DNS/host@REALM` |
+//! | ccache | a Kerberos credential cache |
 
 pub mod api;
 pub mod app;

@@ -161,6 +161,8 @@ fn reasons(outcome: &Outcome) -> Vec<&Reason> {
     outcome.refused.iter().filter(own).map(|refusal| &refusal.reason).collect()
 }
 
+mod defects;
+mod loops;
 mod rules;
 
 const NAMES: [&str; 4] = ["a.example.test", "b.example.test", "mx-1.example.test", "*.example.test"];

@@ -255,7 +255,7 @@ impl Cause {
             Self::RefusedByPolicy => (
                 "refused_by_policy",
                 "the name server's policy does not allow the change",
-                "grant the principal or key the right to change the record (BIND: update-policy; AD: permissions on the zone or node)",
+                "grant the principal or key the right to change the record (BIND: update-policy; AD: permissions on the zone or node; Samba with BIND9_DLZ: membership of DnsAdmins)",
             ),
             Self::PrerequisiteFailed => (
                 "prerequisite_failed",
@@ -270,7 +270,7 @@ impl Cause {
             Self::ServerFailed => (
                 "server_failed",
                 "the name server failed without saying why",
-                "look into the name server's log; on Samba this is also how missing permission looks",
+                "look into the name server's log; on Samba this is also how a missing permission (internal DNS) or an unsupported record type (BIND9_DLZ) looks",
             ),
             Self::TransferRefused => (
                 "transfer_refused",

@@ -195,7 +195,8 @@ impl From<nameserver::ServerStatus> for ServerStatus {
 /// Prints what `nsupdate` would have to be told.
 fn print(server: &ServerAddress, update: &Update) -> Outcome {
     let host = server.address.map_or_else(|| server.host.clone(), |address| address.to_string());
-    let script = format!("server {host} {}\n{}", server.port, update.nsupdate_script());
+    // Owner names are the server's business; nsupdate would refuse those that are no host names.
+    let script = format!("server {host} {}\ncheck-names no\n{}", server.port, update.nsupdate_script());
     match io::stdout().lock().write_all(script.as_bytes()) {
         Ok(()) => Outcome::Printed,
         Err(error) => Outcome::Stopped(Failure::new(Cause::Internal, format!("standard output: {error}"))),

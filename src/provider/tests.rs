@@ -238,7 +238,7 @@ async fn a_fault_in_the_middle_is_decided_by_what_dns_holds() {
 }
 
 #[tokio::test]
-async fn a_forged_success_is_not_believed() {
+async fn defect_30_a_forged_success_is_not_believed() {
     let world = world();
     world.authority.world().faults.insert(0, Fault::Forged);
     let rejections = world.reconcile(&hosts(0..3)).await.unwrap();

@@ -143,7 +143,7 @@ async fn read(copies: &ZoneCopies<Arc<Server>>, server: &Arc<Server>) -> ZoneCop
 }
 
 #[tokio::test]
-async fn an_unchanged_zone_costs_one_soa_query() {
+async fn defect_06_an_unchanged_zone_costs_one_soa_query() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
     let first = read(&copies, &server).await;
     assert_eq!((&*first.contents, first.kind), (&version(1, &[1]), ReadKind::Axfr));
@@ -180,7 +180,7 @@ async fn the_whole_zone_is_read_where_differences_do_not_lead_on() {
 }
 
 #[tokio::test]
-async fn a_failed_read_is_an_error_and_never_the_old_copy() {
+async fn defect_01_a_failed_read_is_an_error_and_never_the_old_copy() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
     read(&copies, &server).await;
     server.moves_to(2);

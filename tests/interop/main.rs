@@ -1,17 +1,21 @@
 //! The sidecar as a process against a real KDC and a real BIND; each test starts its own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod credentials;
 mod ending;
+mod failover;
+mod kerberos;
 mod messages;
 mod reading;
 mod realm;
 mod record_types;
 mod signatures;
+mod tls;
 mod zones;
 
 use support::{Kdc, Named, Settings, Sidecar};

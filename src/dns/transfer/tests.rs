@@ -120,7 +120,7 @@ fn an_empty_transfer_is_an_error() {
 }
 
 #[test]
-fn a_transfer_without_its_closing_soa_is_cut_off() {
+fn cause_12_a_transfer_without_its_closing_soa_is_cut_off() {
     assert_eq!(axfr(&[soa(7), ns(), a(1)], &[1, 1]), Err(TransferError::CutOff { records: 3 }));
     let lines = [soa(9), soa(7), a(1), soa(9), a(2)];
     assert_eq!(ixfr(version(7, [1]), &lines, &[]), Err(TransferError::CutOff { records: 5 }));

@@ -53,7 +53,7 @@ fn a_ticket_is_renewed_ten_minutes_or_a_fifth_of_its_life_ahead() {
 }
 
 #[test]
-fn a_rejected_secret_is_not_tried_again_until_it_changes() {
+fn defect_27_a_rejected_secret_is_not_tried_again_until_it_changes() {
     let (kerberos, file) = (FakeKerberos::new(), secret("wrong"));
     kerberos.fail_acquire(Some(error(code::PREAUTH_FAILED)));
     let credential = credential(&kerberos, file.path());

@@ -9,7 +9,7 @@ use crate::dns::tkey::TkeyError;
 use crate::kerberos::Realm;
 
 #[tokio::test]
-async fn the_target_is_the_dns_service_of_the_configured_host_and_realm() {
+async fn defect_28_the_target_is_the_dns_service_of_the_configured_host_and_realm() {
     let fake = FakeServer::start().await;
     let kerberos = FakeKerberos::new();
     succeed(&fake.client(kerberos.authentication())).await;

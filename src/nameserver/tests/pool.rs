@@ -37,7 +37,7 @@ async fn send(pin: &mut Pin) -> Result<ServerAddress, ServerError> {
 }
 
 #[tokio::test]
-async fn the_first_server_is_used_until_it_fails_and_again_once_it_is_back() {
+async fn defect_02_the_first_server_is_used_until_it_fails_and_again_once_it_is_back() {
     let (mut first, second) = two().await;
     let pool = pool(Strategy::Sticky, &[&first, &second]);
     for _ in 0..3 {
@@ -103,7 +103,7 @@ async fn a_single_server_is_never_left_alone() {
 }
 
 #[tokio::test]
-async fn a_read_and_the_write_that_follows_use_the_same_server() {
+async fn cause_13_a_read_and_the_write_that_follows_use_the_same_server() {
     let (first, second) = two().await;
     for strategy in [Strategy::Sticky, Strategy::RoundRobin, Strategy::Random] {
         let pool = pool(strategy, &[&first, &second]);
@@ -115,7 +115,7 @@ async fn a_read_and_the_write_that_follows_use_the_same_server() {
 }
 
 #[tokio::test]
-async fn the_strategies_use_every_server() {
+async fn defect_21_the_strategies_use_every_server() {
     let (first, second) = two().await;
     let addresses = |pool: Pool| async move {
         let mut addresses = Vec::new();

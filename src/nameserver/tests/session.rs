@@ -7,7 +7,7 @@ use crate::dns::Soa;
 use crate::dns::tsig::{Flaw, Form, TsigError};
 
 #[tokio::test]
-async fn many_updates_take_one_negotiation_and_one_connection() {
+async fn defect_26_many_updates_take_one_negotiation_and_one_connection() {
     let fake = FakeServer::start().await;
     let server = fake.client(FakeKerberos::new().authentication());
     for _ in 0..50 {
@@ -65,7 +65,7 @@ async fn a_restarted_server_that_lost_the_context_gets_a_new_one() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_negotiated_anew_once_and_the_request_signed_afresh() {
+async fn defect_20_an_unknown_key_is_negotiated_anew_once_and_the_request_signed_afresh() {
     let fake = FakeServer::start().await;
     let server = fake.client(FakeKerberos::new().authentication());
     succeed(&server).await;
@@ -103,10 +103,12 @@ async fn clocks_that_differ_are_reported_in_seconds() {
         panic!("{error:?}");
     };
     assert!((599..=601).contains(&skew), "{skew}");
+    let words = TsigError::BadTime { skew: Some(-7) }.to_string();
+    assert_eq!(words, "BADTIME: its clock is 7 seconds behind ours");
 }
 
 #[tokio::test]
-async fn answers_are_classified_by_their_signature() {
+async fn defect_19_answers_are_classified_by_their_signature() {
     let fake = FakeServer::start().await;
     let server = fake.client(FakeKerberos::new().authentication());
     let cases = [
@@ -165,7 +167,7 @@ async fn an_update_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_query_whose_connection_breaks_is_sent_again_over_a_new_one() {
+async fn defect_03_a_query_whose_connection_breaks_is_sent_again_over_a_new_one() {
     let fake = FakeServer::start().await;
     let server = fake.client(hmac());
     succeed(&server).await;
@@ -187,7 +189,7 @@ async fn an_answer_to_another_request_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_cancelled_request_leaves_no_answer_behind_for_the_next_one() {
+async fn defect_24_a_cancelled_request_leaves_no_answer_behind_for_the_next_one() {
     let fake = FakeServer::start().await;
     let server = fake.client(FakeKerberos::new().authentication());
     succeed(&server).await;

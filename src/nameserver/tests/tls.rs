@@ -44,7 +44,7 @@ fn client(address: ServerAddress, tls: &TlsSettings) -> Server {
 }
 
 #[tokio::test]
-async fn negotiation_updates_and_transfers_share_one_tls_connection() {
+async fn defect_29_negotiation_updates_and_transfers_share_one_tls_connection() {
     let fake = FakeServer::start_with(Some(acceptor(false))).await;
     let server = client(fake.address(), &trusting());
     succeed(&server).await;

@@ -14,7 +14,7 @@ fn stream(signed: &[usize]) -> Reaction {
 }
 
 #[tokio::test]
-async fn a_transfer_is_verified_message_by_message() {
+async fn defect_05_a_transfer_is_verified_message_by_message() {
     let fake = FakeServer::start().await;
     for authentication in [hmac(), FakeKerberos::new().authentication()] {
         let server = fake.client(authentication);

@@ -9,7 +9,7 @@ fn zone() -> Policy {
 }
 
 #[test]
-fn a_type_change_is_one_message_that_deletes_first() {
+fn cause_18_a_type_change_is_one_message_that_deletes_first() {
     let policy = zone();
     let mut world = World::new(&policy);
     world.apply_all(&create([owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "AAAA", &["2001:db8::1"])].concat()), &policy);
@@ -110,7 +110,7 @@ fn migration_carries_a_record_over_from_its_former_owner() {
 }
 
 #[test]
-fn a_forced_text_update_creates_what_dns_never_held() {
+fn cause_11_a_forced_text_update_creates_what_dns_never_held() {
     let policy = zone();
     let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
     let outcome = world.apply(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.1"])), &policy);
@@ -143,7 +143,7 @@ fn noop_with_sync_deletes_nothing_foreign() {
 }
 
 #[test]
-fn updates_are_paired_by_name_and_type_never_by_index() {
+fn defect_17_updates_are_paired_by_name_and_type_never_by_index() {
     let policy = zone();
     let mut world = World::new(&policy);
     let (a, b) = ("a.example.test", "b.example.test");
@@ -209,14 +209,14 @@ fn a_registry_text_of_another_zone_is_created_first_and_deleted_last() {
 }
 
 #[test]
-fn a_suffix_without_a_label_boundary_is_another_zone() {
+fn defect_14_a_suffix_without_a_label_boundary_is_another_zone() {
     let policy = zone();
     let outcome = World::new(&policy).apply(&create(owned("www.notexample.test", "A", &["192.0.2.1"])), &policy);
     assert!(reasons(&outcome).contains(&&Reason::OutsideZones));
 }
 
 #[test]
-fn one_bad_target_rejects_its_group_and_no_other() {
+fn defect_10_one_bad_target_rejects_its_group_and_no_other() {
     let policy = zone();
     let mut world = World::new(&policy);
     let asked = [owned(WEB, "A", &["no address"]), owned("b.example.test", "A", &["192.0.2.2"])].concat();

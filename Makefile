@@ -1,0 +1,57 @@
+# Each target installs what it needs first, unless told not to: make SETUP=: TARGET
+
+SETUP ?= tests/support/setup.sh
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 60
+
+# Where Go's own archive puts it.
+export PATH := $(PATH):/usr/local/go/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check interop conformance bench fuzz deny setup
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+demo: ## shows the sidecar at work on its own KDC and name server
+	@$(SETUP) build demo
+	cargo build --locked
+	cargo run --locked --quiet --example demo
+
+test: ## runs all tests, those on real servers included
+	@$(SETUP) build servers samba
+	cargo test --locked --no-fail-fast
+
+check: ## format, lints and documentation
+	@$(SETUP) build
+	cargo fmt --check
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+interop: ## runs only the tests on real servers
+	@$(SETUP) build servers samba
+	cargo test --locked --no-fail-fast --test interop
+
+conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
+	@$(SETUP) build servers go
+	tests/conformance/run.sh
+
+bench: ## measures the sidecar against nsupdate and dig
+	@$(SETUP) build servers
+	cargo bench --locked --bench sidecar
+
+fuzz: ## runs each fuzz target for FUZZ_SECONDS
+	@$(SETUP) build fuzz
+	@cargo fuzz --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-fuzz; }
+	@set -e; for target in $$(cargo fuzz list --fuzz-dir tests/fuzz); do \
+		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS)); \
+	done
+
+deny: ## licences, sources and advisories of the dependencies
+	@$(SETUP) build
+	@cargo deny --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-deny; }
+	cargo deny check
+
+setup: ## installs what all of these need
+	@$(SETUP) build servers samba fuzz go
