@@ -130,3 +130,20 @@ fn the_readme_holds_the_table_of_variables() {
     let readme = include_str!("../../README.md");
     assert!(readme.contains(table::markdown().trim_end()), "README.md should hold:\n{}", table::markdown());
 }
+
+/// Variables in a container's `env`, in either style of YAML.
+fn environment(yaml: &str) -> Vec<(String, String)> {
+    let entries = yaml.split("name: ").filter_map(|entry| entry.split_once("value: "));
+    let word = |text: &str| text.split(['\n', '}', '#', ',']).next().unwrap_or_default().trim().to_owned();
+    let value = |text: &str| text.split('"').nth(1).unwrap_or_default().to_owned();
+    entries.map(|(name, rest)| (word(name), value(rest))).collect()
+}
+
+#[test]
+fn the_values_for_helm_in_deploy_and_readme_are_a_valid_configuration() {
+    for (file, count) in [(include_str!("../../deploy/helm-values.yaml"), 8), (include_str!("../../README.md"), 6)] {
+        let variables = environment(file);
+        assert_eq!(variables.len(), count, "{variables:?}");
+        assert_eq!(Config::from_variables(variables).unwrap().warnings, []);
+    }
+}

@@ -98,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_in_deploy_is_what_is_generated() {
+        let sample = include_str!("../../deploy/krb5.conf").split_inclusive('\n').filter(|line| !line.starts_with('#'));
+        let kdcs = ["dc1.example.com", "dc2.example.com"].map(str::to_owned);
+        assert_eq!(sample.collect::<String>(), generate(&Realm::parse("EXAMPLE.COM").unwrap().realm, &kdcs));
+    }
+
+    #[test]
     fn only_this_user_can_read_it() {
         use std::os::unix::fs::PermissionsExt;
         let base = tempfile::tempdir().unwrap();
