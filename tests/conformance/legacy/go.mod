@@ -1,4 +1,4 @@
-module example.com/conformance/legacy
+module conformance.test/legacy
 
 go 1.24.0
 
@@ -6,6 +6,7 @@ require sigs.k8s.io/external-dns v0.16.1
 
 require (
 	code.cloudfoundry.org/gofileutils v0.0.0-20170111115228-4d0c80011a0f // indirect
+	conformance.test/lab v0.0.0
 	github.com/F5Networks/k8s-bigip-ctlr/v2 v2.19.1 // indirect
 	github.com/Masterminds/semver v1.4.2 // indirect
 	github.com/alecthomas/kingpin/v2 v2.4.0 // indirect
@@ -97,3 +98,5 @@ require (
 )
 
 replace vbom.ml/util => github.com/fvbommel/util v0.0.3
+
+replace conformance.test/lab => ../lab

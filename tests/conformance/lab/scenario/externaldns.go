@@ -50,6 +50,14 @@ func (flags Flags) typed() bool {
 	return strings.Contains(flags.TXTPrefix+flags.TXTSuffix, "%{record_type}") || flags.TXTEncryptAESKey != ""
 }
 
+// named gives names that leave room for a CNAME, where they would not: a registry TXT record of the same name.
+func (externalDNS ExternalDNS) named(flags Flags) Flags {
+	if externalDNS.UntypedNames && flags.TXTPrefix+flags.TXTSuffix == "" {
+		flags.TXTPrefix = "own-"
+	}
+	return flags
+}
+
 // owns says whether records of a type can be told as owned, given how registry TXT records are named.
 func (externalDNS ExternalDNS) owns(flags Flags, rtype string) bool {
 	if externalDNS.UntypedNames && !flags.typed() {

@@ -32,13 +32,14 @@ func (course course) run(t *testing.T, externalDNS ExternalDNS) {
 	}
 	before, registered := world.contents()
 	world.startSidecar(course.sidecar)
-	controller := world.startExternalDNS(course.flags)
+	flags := externalDNS.named(course.flags)
+	controller := world.startExternalDNS(flags)
 	for _, step := range course.steps {
-		step = step.of(externalDNS, course.flags)
+		step = step.of(externalDNS, flags)
 		world.settle(controller, step.desired)
 		world.holds(before.With(step.holds))
 		world.live(step.ttls)
-		world.registers(registered + externalDNS.registers(course.flags, step.holds))
+		world.registers(registered + externalDNS.registers(flags, step.holds))
 	}
 	world.settle(controller, nil)
 	world.holds(before)
