@@ -26,7 +26,7 @@ const WHILE_UNREADY: Duration = Duration::from_secs(3);
 /// Port of the admin listener where none is given.
 const ADMIN_PORT: u16 = 8080;
 /// Longest wait for requests under way when shutting down: a message in flight and its answer.
-const DRAIN: Duration = Duration::from_millis(3500);
+const DRAIN: Duration = Duration::from_millis(2800);
 
 /// Why the sidecar does not start.
 #[derive(Debug, Error)]
@@ -58,7 +58,7 @@ pub enum StartError {
 /// When it cannot start.
 pub async fn serve(config: Config) -> Result<(), StartError> {
     // First of all: ExternalDNS gives up after a few seconds without a listener.
-    let webhook = listen("WEBHOOK_LISTEN", config.webhook_listen).await?;
+    let webhook = listen("webhook", "WEBHOOK_LISTEN", config.webhook_listen).await?;
     let admin = listen_admin(config.admin_listen).await?;
     let stop = stop_signal().map_err(StartError::Signals)?;
 
@@ -75,7 +75,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let servers = Servers::new(pool, how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;
-    tokio::spawn(watch_readiness(service.clone(), health.clone()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watch_readiness(service.clone(), health.clone())));
 
     let limits = Limits { deadline: config.deadline, max_body: config.max_body };
     let webhook = server::serve(
@@ -95,25 +95,24 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen(what: &str, variable: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|source| StartError::Listen { variable, address, source })?;
     let address = listener.local_addr().unwrap_or(address);
-    let what = if variable == "WEBHOOK_LISTEN" { "webhook" } else { "admin" };
     tracing::info!("{what} listens on {address}");
     Ok(listener)
 }
 
 /// Both families where none is asked for, or IPv4 alone where there is no IPv6.
 async fn listen_admin(configured: Option<SocketAddr>) -> Result<TcpListener, StartError> {
-    const NAME: &str = "WEBHOOK_ADMIN_LISTEN";
+    let listen = |address| listen("admin", "WEBHOOK_ADMIN_LISTEN", address);
     if let Some(address) = configured {
-        return listen(NAME, address).await;
+        return listen(address).await;
     }
     let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ADMIN_PORT));
-    match listen(NAME, both).await {
+    match listen(both).await {
         Err(StartError::Listen { source, .. }) if source.kind() != io::ErrorKind::AddrInUse => {
-            listen(NAME, SocketAddr::from((Ipv4Addr::UNSPECIFIED, ADMIN_PORT))).await
+            listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, ADMIN_PORT))).await
         }
         outcome => outcome,
     }

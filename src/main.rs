@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -17,6 +18,8 @@ use external_dns_rfc2136_webhook::telemetry;
 const BAD_CONFIGURATION: u8 = 78;
 /// Requests wait for name servers and not for processors; more threads would only cost memory.
 const WORKERS: usize = 2;
+/// Longest wait for threads at the end.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// DNS records for ExternalDNS, kept by RFC 2136 updates signed with GSS-TSIG.
 #[derive(Parser)]
@@ -114,8 +117,9 @@ fn serve(loaded: Loaded) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let outcome = runtime.block_on(app::serve(config));
-    // A thread that waits for a silent KDC is not waited for.
-    runtime.shutdown_background();
+    // What other threads still hold of the Kerberos library must be gone before its exit handlers destroy its locks,
+    // which else aborts the process. A thread that waits for a silent KDC is not waited for.
+    runtime.shutdown_timeout(LAST_THREADS);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

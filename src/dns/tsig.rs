@@ -147,7 +147,7 @@ pub enum TsigError {
     #[error("BADKEY")]
     BadKey,
     /// The clocks differ too much.
-    #[error("BADTIME, the clocks differ by {skew:?} seconds")]
+    #[error("BADTIME{}", skew_in_words(*.skew))]
     BadTime {
         /// The server's clock minus ours in seconds, where it tells.
         skew: Option<i64>,
@@ -158,6 +158,12 @@ pub enum TsigError {
     /// A code that RFC 8945 does not know.
     #[error("{0}")]
     Other(Rcode),
+}
+
+fn skew_in_words(skew: Option<i64>) -> String {
+    let direction = |skew: i64| if skew < 0 { "behind" } else { "ahead of" };
+    skew.map(|skew| format!(": its clock is {} seconds {} ours", skew.unsigned_abs(), direction(skew)))
+        .unwrap_or_default()
 }
 
 /// Why a message was not signed.

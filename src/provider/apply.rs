@@ -367,7 +367,11 @@ impl<'a, A: Authority> Apply<'a, A> {
             update.prerequisites.extend(step.step.read_back().prerequisites);
         }
         match self.means.authority.update(&mut self.pin, &update).await {
-            Outcome::Applied => Ok(true),
+            Outcome::Applied => {
+                // A read that began before the change may bring a copy without it.
+                self.means.authority.remember(&self.pin, &batch.update(&update.zone));
+                Ok(true)
+            }
             Outcome::Stopped(failure) => Err(failure),
             _ => Ok(false),
         }

@@ -7,6 +7,23 @@
 mod support;
 
 mod credentials;
+mod ending;
 mod failover;
 mod kerberos;
+mod messages;
+mod reading;
+mod realm;
+mod record_types;
+mod signatures;
 mod tls;
+mod zones;
+
+use support::{Kdc, Named, Settings, Sidecar};
+
+/// A KDC, a name server with `example.test`, and a sidecar with a keytab.
+fn example() -> (Kdc, Named, Sidecar) {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let sidecar = Settings::keytab(&kdc, &named, &["example.test"]).start();
+    (kdc, named, sidecar)
+}

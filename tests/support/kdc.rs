@@ -74,7 +74,7 @@ impl Kdc {
     /// The text of [`Kdc::krb5_conf`].
     pub fn krb5_conf_text(&self) -> String {
         let realms: String =
-            self.realms.iter().map(|realm| format!("  {realm} = {{ kdc = {} }}\n", self.address())).collect();
+            self.realms.iter().map(|realm| format!("  {realm} = {{\n    kdc = {}\n  }}\n", self.address())).collect();
         let (default, log) = (&self.realms[0], self.log_file());
         format!(
             "[libdefaults]\n  default_realm = {default}\n  dns_lookup_kdc = false\n  dns_lookup_realm = false\n  \

@@ -294,8 +294,11 @@ impl Named {
 
     /// The RDATA of an answer, one line each, sorted; a CNAME on the way is among them.
     pub fn answer(&self, name: &str, record_type: &str) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.dig(&["+short", "-q", name, "-t", record_type]).lines().map(str::to_owned).collect();
+        // The NS of a delegation are no answer but a referral.
+        let sections: &[&str] = if record_type == "NS" { &["+noall", "+answer", "+authority"] } else { &["+short"] };
+        let text = self.dig(&[sections, &["-q", name, "-t", record_type]].concat());
+        let rdata = |line: &str| line.split_once("\tIN\tNS\t").map_or(line, |(_, rdata)| rdata).to_owned();
+        let mut lines: Vec<String> = text.lines().filter(|line| !line.contains("\tSOA\t")).map(rdata).collect();
         assert!(!lines.iter().any(|line| line.starts_with(";;")), "{lines:?}");
         lines.sort();
         lines

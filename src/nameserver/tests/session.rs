@@ -103,6 +103,8 @@ async fn clocks_that_differ_are_reported_in_seconds() {
         panic!("{error:?}");
     };
     assert!((599..=601).contains(&skew), "{skew}");
+    let words = TsigError::BadTime { skew: Some(-7) }.to_string();
+    assert_eq!(words, "BADTIME: its clock is 7 seconds behind ours");
 }
 
 #[tokio::test]
