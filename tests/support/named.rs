@@ -22,6 +22,7 @@ pub struct NamedOptions {
     keys: String,
     options: String,
     tls: Option<String>,
+    severity: &'static str,
 }
 
 impl NamedOptions {
@@ -67,6 +68,12 @@ impl NamedOptions {
         self
     }
 
+    /// Logs no more than a server in use would; [`Named::updates`] and [`Named::negotiations`] see nothing then.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { severity: "notice", ..self }
+    }
+
     /// Listens for DNS over TLS too, with a certificate of its own authority.
     #[must_use]
     pub fn tls(self) -> Self {
@@ -104,6 +111,7 @@ impl Named {
             keys: String::new(),
             options: String::new(),
             tls: None,
+            severity: "debug 3",
         }
     }
 
@@ -130,7 +138,7 @@ impl Named {
     }
 
     fn configuration(&self) -> String {
-        let NamedOptions { keys, options, .. } = &self.options;
+        let NamedOptions { keys, options, severity, .. } = &self.options;
         let (port, tls_port) = (self.place.port, self.tls_place.port);
         let directory = self.directory.path().display();
         let keytab = self.options.keytab.as_ref().map(|file| format!("tkey-gssapi-keytab \"{}\";", file.display()));
@@ -147,7 +155,7 @@ impl Named {
              listen-on port {port} {{ 127.0.0.1; }};\n  {listen_tls}\n  listen-on-v6 {{ none; }};\n  {keytab}\n  \
              recursion no; dnssec-validation no; notify no; minimal-responses yes; empty-zones-enable no;\n  \
              allow-query {{ any; }}; tcp-clients 500;\n  {options}}};\n\
-             logging {{\n  channel log {{ file \"{directory}/named.log\"; severity debug 3; print-time iso8601; \
+             logging {{\n  channel log {{ file \"{directory}/named.log\"; severity {severity}; print-time iso8601; \
              print-category yes; print-severity yes; }};\n  category default {{ log; }};\n  \
              category lame-servers {{ null; }};\n}};\n{zones}"
         )
