@@ -44,6 +44,7 @@ fn two_hundred_applies_cost_one_negotiation_and_hardly_a_connection() {
     let settings = Settings::keytab(&kdc, &named, &["example.test"])
         .servers(&[&forwarder.server(named.host())], &["example.test"]);
     let sidecar = settings.start();
+    sidecar.becomes_ready();
     for number in 0..100 {
         sidecar.apply_all(&Changes::new().create(&host(number)));
     }
