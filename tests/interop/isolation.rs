@@ -62,11 +62,14 @@ fn of_five_hundred_creates_the_four_bad_ones_are_named_and_the_others_applied() 
     let changing = named.changing_updates().len();
     assert!(changing < 60, "{changing} messages");
 
+    assert_eq!(sidecar.logged(" rejected: "), expected.len(), "one line for each");
+
     // Next time ExternalDNS asks for the four again, and for something new.
     forwarder.forget();
     let bad = DENIED.into_iter().chain([FOREIGN]);
     assert_eq!(sidecar.apply(&creates(bad.clone().chain([1000, 1001]))), 500);
     assert_eq!(sidecar.rejected(), expected);
+    assert_eq!(sidecar.logged(" rejected: "), expected.len(), "told once");
     assert_eq!(named.answer(&name(1000), "A"), ["192.0.2.1"]);
     for message in forwarder.updates().iter().filter(|message| message.is_change()) {
         let names = message.changed_names();
