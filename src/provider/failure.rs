@@ -182,7 +182,7 @@ impl Cause {
             Self::PrincipalUnknown => (
                 "principal_unknown",
                 "the KDC does not know the client principal",
-                "check RFC2136_KERBEROS_USERNAME and that the account exists in the realm",
+                "check RFC2136_KERBEROS_USERNAME and RFC2136_KERBEROS_REALM: the account must exist in that realm",
             ),
             Self::SpnUnknown => (
                 "spn_unknown",
@@ -192,7 +192,7 @@ impl Cause {
             Self::PreauthenticationFailed => (
                 "preauthentication_failed",
                 "the password is wrong, or the keytab is older than the last password change",
-                "correct the password, or export the keytab anew; it is read again when the file changes",
+                "correct RFC2136_KERBEROS_PASSWORD or its file, or export the keytab of RFC2136_KERBEROS_KEYTAB anew; files are read again when they change",
             ),
             Self::AccountRevoked => (
                 "account_revoked",

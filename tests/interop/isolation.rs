@@ -68,7 +68,7 @@ fn of_five_hundred_creates_the_four_bad_ones_are_named_and_the_others_applied() 
     assert_eq!(sidecar.apply(&creates(bad.clone().chain([1000, 1001]))), 500);
     assert_eq!(sidecar.rejected(), expected);
     assert_eq!(named.answer(&name(1000), "A"), ["192.0.2.1"]);
-    for message in forwarder.updates().iter().filter(|message| message.operations() > 0) {
+    for message in forwarder.updates().iter().filter(|message| message.is_change()) {
         let names = message.changed_names();
         if let Some(number) = bad.clone().find(|number| names.contains(&name(*number))) {
             assert_eq!(names, [name(number), format!("a-{}", name(number))].into(), "not alone");

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod causes;
 mod check;
 mod credentials;
 mod ending;

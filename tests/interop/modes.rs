@@ -65,7 +65,7 @@ fn without_prerequisites_records_live_and_every_change_is_read_back() {
         sidecar.apply_all(&changes);
     }
     assert!(sidecar.records().is_empty());
-    let changing: Vec<_> = forwarder.updates().into_iter().filter(|message| message.operations() > 0).collect();
+    let changing: Vec<_> = forwarder.updates().into_iter().filter(|message| message.is_change()).collect();
     assert!(!changing.is_empty() && changing.iter().all(|message| message.prerequisites() == 0));
 }
 
@@ -92,7 +92,7 @@ fn without_prerequisites_a_success_that_did_not_happen_is_found_out() {
     sidecar.becomes_ready();
     // The server gets an update that asks for nothing, and says NOERROR.
     forwarder.on_message(|message| {
-        if !message.is_update() || message.operations() == 0 {
+        if !message.is_change() {
             return Action::Pass;
         }
         let zone_section = "\x07example\x04test\0".len() + 4;

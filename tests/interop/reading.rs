@@ -13,14 +13,12 @@ fn large_zone(records: usize) -> Zone {
     Zone::granted("example.test").records(&text)
 }
 
-/// A sidecar whose connections pass a forwarder.
-fn forwarded(kdc: &Kdc, named: &Named) -> (Forwarder, Sidecar) {
-    let forwarder = Forwarder::start(named.socket());
+/// A sidecar whose connections pass a forwarder. It reads the zone at its start, so rules are given before.
+fn behind(forwarder: &Forwarder, kdc: &Kdc, named: &Named) -> Sidecar {
     let settings = Settings::keytab(kdc, named, &["example.test"])
         .servers(&[&forwarder.server(named.host())], &["example.test"])
         .set("RFC2136_TIMEOUT", "1s");
-    let sidecar = settings.start();
-    (forwarder, sidecar)
+    settings.start()
 }
 
 /// Whether this asks for a zone transfer.
@@ -32,15 +30,9 @@ fn asks_for_transfer(message: &Message) -> bool {
 
 /// Does `action` to the `nth` message of every transfer's answer, counted from 0.
 fn spoil(forwarder: &Forwarder, nth: usize, action: Action) {
-    let mut seen = None;
     forwarder.on_message(move |message| {
-        if message.request {
-            seen = asks_for_transfer(message).then_some(0);
-            return Action::Pass;
-        }
-        let Some(number) = &mut seen else { return Action::Pass };
-        *number += 1;
-        if *number == nth + 1 { action.clone() } else { Action::Pass }
+        let is_transfer = message.question.as_ref().is_some_and(|question| asks_for_transfer(question));
+        if is_transfer && message.nth == nth { action.clone() } else { Action::Pass }
     });
 }
 
@@ -97,7 +89,8 @@ fn a_transfer_is_unsigned_where_that_is_set_and_updates_stay_signed() {
 fn a_transfer_of_many_messages_is_read_to_its_end() {
     let kdc = Kdc::start();
     let named = Named::options().gss(&kdc).zone(large_zone(12_000)).start();
-    let (forwarder, sidecar) = forwarded(&kdc, &named);
+    let forwarder = Forwarder::start(named.socket());
+    let sidecar = behind(&forwarder, &kdc, &named);
     assert_eq!(sidecar.records().len(), 12_000);
     assert!(forwarder.messages().iter().filter(|message| !message.request).count() > 10);
 }
@@ -106,22 +99,31 @@ fn a_transfer_of_many_messages_is_read_to_its_end() {
 fn a_transfer_cut_off_before_its_closing_soa_is_never_a_short_list() {
     let kdc = Kdc::start();
     let named = Named::options().gss(&kdc).zone(large_zone(12_000)).start();
-    let (forwarder, sidecar) = forwarded(&kdc, &named);
+    let forwarder = Forwarder::start(named.socket());
     let causes = ["transfer_incomplete", "server_unreachable"];
+    spoil(&forwarder, 0, Action::Cut);
+    let sidecar = behind(&forwarder, &kdc, &named);
     for (nth, action) in [(0, Action::Cut), (0, Action::CutInside), (3, Action::Cut), (3, Action::PassAndCut)] {
         spoil(&forwarder, nth, action);
         refuses(&sidecar, &causes);
     }
     forwarder.pass();
     assert_eq!(sidecar.records().len(), 12_000);
+    // From then on only differences are transferred, and an old list is as bad as a short one.
+    named.nsupdate("update add new.example.test 60 A 192.0.2.1");
+    spoil(&forwarder, 0, Action::CutInside);
+    refuses(&sidecar, &causes);
+    forwarder.pass();
+    assert_eq!(sidecar.records().len(), 12_001);
 }
 
 #[test]
 fn a_transfer_that_falls_silent_is_never_a_short_list() {
     let kdc = Kdc::start();
     let named = Named::options().gss(&kdc).zone(large_zone(12_000)).start();
-    let (forwarder, sidecar) = forwarded(&kdc, &named);
+    let forwarder = Forwarder::start(named.socket());
     spoil(&forwarder, 5, Action::Swallow);
+    let sidecar = behind(&forwarder, &kdc, &named);
     refuses(&sidecar, &["transfer_incomplete", "server_unreachable", "unverified_reply"]);
     forwarder.pass();
     assert_eq!(sidecar.records().len(), 12_000);
@@ -131,17 +133,17 @@ fn a_transfer_that_falls_silent_is_never_a_short_list() {
 fn a_transfer_with_one_octet_changed_is_never_believed() {
     let kdc = Kdc::start();
     let named = Named::options().gss(&kdc).zone(large_zone(12_000)).start();
-    let (forwarder, sidecar) = forwarded(&kdc, &named);
-    let mut answers = 0;
-    forwarder.on_message(move |message| {
-        answers = if message.request { 0 } else { answers + 1 };
-        let mut bytes = message.bytes.clone();
-        if answers == 4 {
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
+    let forwarder = Forwarder::start(named.socket());
+    forwarder.on_message(|message| {
+        if message.nth != 4 {
+            return Action::Pass;
         }
+        let mut bytes = message.bytes.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
         Action::Replace(bytes)
     });
+    let sidecar = behind(&forwarder, &kdc, &named);
     refuses(&sidecar, &["unverified_reply", "transfer_incomplete", "server_unreachable"]);
     forwarder.pass();
     assert_eq!(sidecar.records().len(), 12_000);

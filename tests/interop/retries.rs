@@ -1,7 +1,10 @@
 //! The same apply again, and answers that get lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::example;
-use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Named, Settings};
+use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Message, Named, Settings};
 
 fn host(number: usize, address: &str) -> Endpoint {
     Endpoint::a(&format!("h{number}.example.test"), &[address])
@@ -56,18 +59,17 @@ fn an_apply_sent_again_after_a_restart_of_the_sidecar_changes_nothing() {
     }
 }
 
-/// Spoils the next answer to an update that changes something, once.
-fn spoil_next_answer(forwarder: &Forwarder, action: Action) {
-    let (mut is_asked, mut is_done) = (false, false);
+/// Does `action` to the next message that `which` holds for; tells whether there was one.
+fn spoil_next(forwarder: &Forwarder, which: fn(&Message) -> bool, action: Action) -> Arc<AtomicBool> {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let done = is_done.clone();
     forwarder.on_message(move |message| {
-        if message.request {
-            is_asked = message.is_update() && message.operations() > 0;
-        } else if is_asked && !is_done {
-            is_done = true;
-            return action.clone();
+        if !which(message) || done.swap(true, Ordering::SeqCst) {
+            return Action::Pass;
         }
-        Action::Pass
+        action.clone()
     });
+    is_done
 }
 
 #[test]
@@ -82,8 +84,9 @@ fn a_lost_answer_is_never_a_false_success_and_the_apply_sent_again_changes_nothi
         sidecar.becomes_ready();
         for changes in [creates(), updates(), deletes()] {
             sidecar.records();
-            spoil_next_answer(&forwarder, action.clone());
+            let spoilt = spoil_next(&forwarder, Message::answers_change, action.clone());
             let first = sidecar.apply(&changes);
+            assert!(spoilt.load(Ordering::SeqCst));
             assert!(first == 204 || (500..=510).contains(&first), "{action:?}: {first}");
             forwarder.pass();
             let (serial, zone) = (named.serial("example.test"), named.axfr("example.test"));
@@ -106,13 +109,9 @@ fn a_lost_message_is_sent_again_by_the_next_apply() {
     for action in [Action::Swallow, Action::Cut, Action::CutInside] {
         for changes in [creates(), updates(), deletes()] {
             sidecar.records();
-            let (mut is_done, action) = (false, action.clone());
-            forwarder.on_message(move |message| {
-                let spoils = message.is_update() && message.operations() > 0 && !is_done;
-                is_done |= spoils;
-                if spoils { action.clone() } else { Action::Pass }
-            });
+            let spoilt = spoil_next(&forwarder, Message::is_change, action.clone());
             let first = sidecar.apply(&changes);
+            assert!(spoilt.load(Ordering::SeqCst));
             assert!(first == 204 || (500..=510).contains(&first), "{first}");
             forwarder.pass();
             sidecar.apply_all(&changes);
@@ -130,17 +129,15 @@ fn an_answer_with_one_octet_changed_is_not_believed_but_read_back() {
     let sidecar = Settings::keytab(&kdc, &named, &["example.test"]).servers(&[&server], &["example.test"]).start();
     sidecar.becomes_ready();
     // The server refuses, and somebody on the way makes NOERROR of it.
-    let (mut is_asked, mut forged) = (false, 0);
+    let mut forged = 0;
     forwarder.on_message(move |message| {
-        if message.request {
-            is_asked = message.is_update() && message.operations() > 0;
-        } else if is_asked && message.bytes[3] & 0xF != 0 && forged < 3 {
-            forged += 1;
-            let mut bytes = message.bytes.clone();
-            bytes[3] &= 0xF0;
-            return Action::Replace(bytes);
+        if !message.answers_change() || message.bytes[3] & 0xF == 0 || forged == 3 {
+            return Action::Pass;
         }
-        Action::Pass
+        forged += 1;
+        let mut bytes = message.bytes.clone();
+        bytes[3] &= 0xF0;
+        Action::Replace(bytes)
     });
     named.nsupdate("update add h0.example.test 60 A 203.0.113.9");
     let answer = sidecar.post("/records", &Changes::new().create(&host(0, "192.0.2.1")).body());

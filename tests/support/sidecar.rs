@@ -303,11 +303,19 @@ impl Sidecar {
     }
 
     /// Waits until `/readyz` names this cause.
+    ///
+    /// # Panics
+    /// With what it says instead after a while.
     pub fn is_unready_for(&self, cause: &str) {
-        wait_until(&format!("it is not ready: {cause}"), Duration::from_secs(20), || {
+        let start = Instant::now();
+        loop {
             let (status, causes) = self.readyz();
-            status == 503 && causes["causes"][0]["cause"] == cause
-        });
+            if status == 503 && causes["causes"][0]["cause"] == cause {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{cause} expected: {causes}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// `GET /metrics`: the sum of the samples of `name` whose labels contain `labels`.
