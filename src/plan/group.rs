@@ -43,7 +43,7 @@ pub struct Grouped {
     pub groups: Vec<Group>,
     /// Changes of groups that cannot be applied.
     pub refused: Vec<Refusal>,
-    /// Registry TXT in the format of ExternalDNS up to 0.16 beside a CNAME, left out.
+    /// Registry TXT in the format of ExternalDNS up to 0.17 beside a CNAME, left out.
     pub left_out: Vec<Refusal>,
 }
 
@@ -117,22 +117,24 @@ fn problem(component: &[Change]) -> Option<(&Change, Reason)> {
     Some((culprit, reason))
 }
 
-/// ExternalDNS up to 0.16 puts a second registry TXT at the record's own name, where none can be beside a CNAME.
+/// ExternalDNS up to 0.17 puts a second registry TXT at the record's own name, where none can be beside a CNAME. One that is
+/// there from a time before the CNAME goes.
 fn leave_out_legacy_texts(component: &mut Vec<Change>) -> Vec<Refusal> {
-    let becomes_cname = |name: &Name, component: &[Change]| {
-        component.iter().any(|change| {
-            change.name == *name && change.rtype == RecordType::CNAME && !matches!(change.kind, Kind::Delete { .. })
-        })
-    };
-    let is_legacy = |change: &Change, component: &[Change]| {
-        change.owned_record.as_ref() == Some(&change.name)
-            && !matches!(change.kind, Kind::Delete { .. })
-            && becomes_cname(&change.name, component)
-    };
-    let (legacy, kept) = component.iter().cloned().partition(|change| is_legacy(change, component));
-    *component = kept;
-    let legacy: Vec<Change> = legacy;
-    legacy.iter().map(|change| change.refusal(Reason::CnameNotAlone(RecordType::CNAME))).collect()
+    let becomes_cname = |change: &Change| change.rtype == RecordType::CNAME && change.kind.wanted().is_some();
+    let aliases: BTreeSet<Name> =
+        component.iter().filter(|change| becomes_cname(change)).map(|change| change.name.clone()).collect();
+    let mut left_out = Vec::new();
+    component.retain_mut(|change| {
+        let is_legacy = change.owned_record.as_ref() == Some(&change.name) && aliases.contains(&change.name);
+        if !is_legacy || change.kind.wanted().is_none() {
+            return true;
+        }
+        left_out.push(change.refusal(Reason::CnameNotAlone(RecordType::CNAME)));
+        let Kind::Update { old, .. } = &change.kind else { return false };
+        change.kind = Kind::Delete { old: old.clone() };
+        true
+    });
+    left_out
 }
 
 /// Above the limit no record set is deleted without replacement.

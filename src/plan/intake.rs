@@ -1,6 +1,7 @@
 //! What ExternalDNS asks for, in canonical form: paired by name and type, duplicates merged, every problem noted.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Policy;
 use super::canonical::{canonical_name, canonical_rdata, canonical_ttl, canonical_type};
@@ -187,18 +188,36 @@ impl Taken<'_> {
         Change { name, rtype, kind, owner, owned_record, zone, accepted: Vec::new(), problem }
     }
 
-    /// Equal duplicates are one; others contradict each other.
+    /// Equal duplicates are one; others contradict each other, but for a registry TXT that several records share.
     fn merge(&mut self, change: Change) {
         match self.changes.entry((change.name.clone(), change.rtype)) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
+            Entry::Vacant(entry) => {
                 entry.insert(change);
             }
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                if entry.get().kind != change.kind {
-                    entry.get_mut().problem = Some(Reason::Contradiction);
+            Entry::Occupied(mut entry) => {
+                let taken = entry.get_mut();
+                if taken.is_registry() && change.is_registry() {
+                    taken.kind = shared(&taken.kind, change.kind);
+                } else if taken.kind != change.kind {
+                    taken.problem = Some(Reason::Contradiction);
                 }
             }
         }
+    }
+}
+
+/// Up to 0.17, ExternalDNS writes a registry TXT without the type in its name too, for all records of a name together: it
+/// deletes the one of the type that goes and creates the one of the type that comes. What is wanted stands, once.
+fn shared(first: &Kind, second: Kind) -> Kind {
+    let old = [first, &second].into_iter().find_map(|kind| match kind {
+        Kind::Create(_) => None,
+        Kind::Update { old, old_ttl, .. } => Some((old.clone(), *old_ttl)),
+        Kind::Delete { old } => Some((old.clone(), None)),
+    });
+    match (old, first.wanted().or(second.wanted()).cloned()) {
+        (Some((old, old_ttl)), Some(new)) => Kind::Update { old, old_ttl, new },
+        (None, Some(new)) => Kind::Create(new),
+        (_, None) => second,
     }
 }
 

@@ -84,8 +84,7 @@ fn with_no_kdc_the_domains_are_told_at_once_and_the_cause_is_shown_until_it_is_g
     assert_eq!((domains.status, domains.body.contains("example.test")), (200, true), "{domains:?}");
     assert!(domains.elapsed < Duration::from_millis(500), "{domains:?}");
     assert_eq!(sidecar.admin("/healthz").status, 200);
-    let (status, causes) = sidecar.readyz();
-    assert_eq!((status, causes["causes"][0]["cause"].as_str()), (503, Some("no_kdc")), "{causes}");
+    sidecar.is_unready_for("no_kdc");
     let answers = [sidecar.get("/records"), sidecar.post("/records", &change().body())];
     assert_eq!(answers.each_ref().map(|answer| answer.status), [503, 503], "{answers:?}");
     kdc.restart();

@@ -57,8 +57,7 @@ fn a_transfer_that_is_not_allowed_is_an_error_with_its_cause() {
     let named = Named::options().gss(&kdc).zone(Zone::granted("example.test").allow_transfer("none;")).start();
     let sidecar = Settings::keytab(&kdc, &named, &["example.test"]).start();
     refuses(&sidecar, &["transfer_refused"]);
-    let (status, causes) = sidecar.readyz();
-    assert_eq!((status, causes["causes"][0]["cause"].as_str()), (503, Some("transfer_refused")), "{causes}");
+    sidecar.is_unready_for("transfer_refused");
 }
 
 #[test]

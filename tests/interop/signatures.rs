@@ -64,7 +64,7 @@ fn a_wrong_secret_is_an_error_that_names_the_key() {
         assert!((500..=510).contains(&answer.status), "{answer:?}");
         assert!(answer.body.contains("tsig_rejected"), "{answer:?}");
     }
-    assert_eq!(sidecar.readyz().1["causes"][0]["cause"], "tsig_rejected");
+    sidecar.is_unready_for("tsig_rejected");
     assert!(named.answer("www.example.test", "A").is_empty());
 }
 

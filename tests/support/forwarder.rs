@@ -1,5 +1,6 @@
 //! A TCP relay in front of a name server that reads every DNS message, and can cut, swallow or alter it.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use hickory_proto::op::{self, OpCode};
+use hickory_proto::rr::Name;
 
 use super::daemon::Place;
 
@@ -35,9 +37,20 @@ impl Message {
         self.request && self.op_code() == OpCode::Update
     }
 
-    /// Records in the third section: of an UPDATE, the update section.
+    /// Records in the second section: of an UPDATE, the prerequisites.
+    pub fn prerequisites(&self) -> u16 {
+        u16::from_be_bytes([self.bytes[6], self.bytes[7]])
+    }
+
+    /// Records in the third section: of an UPDATE, what it changes.
     pub fn operations(&self) -> u16 {
         u16::from_be_bytes([self.bytes[8], self.bytes[9]])
+    }
+
+    /// Names in the update section, without final dots.
+    pub fn changed_names(&self) -> BTreeSet<String> {
+        let name = |name: &Name| name.to_string().trim_end_matches('.').to_owned();
+        self.decode().authorities.iter().map(|record| name(&record.name)).collect()
     }
 }
 

@@ -73,6 +73,7 @@ impl Kdc {
 
     /// The text of [`Kdc::krb5_conf`].
     pub fn krb5_conf_text(&self) -> String {
+        // A line each: Go's Kerberos library reads no other form.
         let realms: String =
             self.realms.iter().map(|realm| format!("  {realm} = {{\n    kdc = {}\n  }}\n", self.address())).collect();
         let (default, log) = (&self.realms[0], self.log_file());

@@ -272,10 +272,32 @@ impl Sidecar {
         entries
     }
 
+    /// The entry of `rejected` in `/status` for this name and type.
+    pub fn rejection(&self, name: &str, record_type: &str) -> Value {
+        let status = self.status();
+        let mut entries = status["rejected"].as_array().unwrap().iter();
+        let found = entries.find(|entry| entry["name"] == name && entry["type"] == record_type);
+        found.unwrap_or_else(|| panic!("{name} {record_type} is not among {status}")).clone()
+    }
+
     /// `GET /readyz`: status and body.
     pub fn readyz(&self) -> (u16, Value) {
         let answer = self.admin("/readyz");
         (answer.status, answer.json())
+    }
+
+    /// Waits until it is ready, and until then for whatever else it does at its start.
+    pub fn becomes_ready(&self) -> &Self {
+        wait_until("it is ready", Duration::from_secs(20), || self.readyz().0 == 200);
+        self
+    }
+
+    /// Waits until `/readyz` names this cause.
+    pub fn is_unready_for(&self, cause: &str) {
+        wait_until(&format!("it is not ready: {cause}"), Duration::from_secs(20), || {
+            let (status, causes) = self.readyz();
+            status == 503 && causes["causes"][0]["cause"] == cause
+        });
     }
 
     /// `GET /metrics`: the sum of the samples of `name` whose labels contain `labels`.

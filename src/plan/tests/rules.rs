@@ -189,6 +189,56 @@ fn a_legacy_registry_text_beside_a_cname_is_left_out() {
     assert_eq!((world.texts(WEB, "CNAME").len(), world.texts(WEB, "TXT").len()), (1, 0));
 }
 
+/// A record with its registry TXT as ExternalDNS up to 0.17 names them: with the type, and without.
+fn doubly_owned(rtype: &str, targets: &[&str], untyped: &str) -> Vec<Endpoint> {
+    let mut endpoints = owned(WEB, rtype, targets);
+    endpoints.push(Endpoint { dns_name: untyped.to_owned(), ..registry(WEB, rtype, OWNER) });
+    endpoints
+}
+
+#[test]
+fn a_registry_text_that_types_share_stays_through_a_change_of_type() {
+    let policy = zone();
+    let untyped = "own-web.example.test";
+    let (a, cname) = (doubly_owned("A", &["192.0.2.1"], untyped), doubly_owned("CNAME", &["x.test"], untyped));
+    let mut world = World::new(&policy);
+    world.apply_all(&create(a.clone()), &policy);
+    world.apply_all(&Changes { create: cname.clone(), ..delete(a.clone()) }, &policy);
+    let lengths = |world: &World| [WEB, "a-web.example.test", untyped].map(|name| world.texts(name, "TXT").len());
+    assert_eq!((world.texts(WEB, "CNAME").len(), lengths(&world)), (1, [0, 0, 1]));
+    world.apply_all(&Changes { create: a.clone(), ..delete(cname) }, &policy);
+    assert_eq!((world.texts(WEB, "A").len(), lengths(&world)), (1, [0, 1, 1]));
+    world.apply_all(&delete(a), &policy);
+    assert_eq!(world, World::new(&policy));
+}
+
+#[test]
+fn a_registry_text_that_a_deleted_record_shared_with_a_changed_one_stays() {
+    let policy = zone();
+    let untyped = "own-web.example.test";
+    let a = |address| doubly_owned("A", &[address], untyped);
+    let mx = doubly_owned("MX", &["10 mail.test"], untyped);
+    let mut world = World::new(&policy);
+    world.apply_all(&create([a("192.0.2.1"), mx.clone()].concat()), &policy);
+    let asked = Changes { delete: mx, ..update(a("192.0.2.1"), a("192.0.2.2")) };
+    world.apply_all(&asked, &policy);
+    assert_eq!((world.texts(WEB, "A"), world.texts(WEB, "MX")), (vec!["192.0.2.2".to_owned()], Vec::new()));
+    assert_eq!((world.texts(untyped, "TXT").len(), world.texts("mx-web.example.test", "TXT").len()), (1, 0));
+}
+
+#[test]
+fn a_legacy_registry_text_goes_when_its_name_becomes_a_cname_and_comes_back_after() {
+    let policy = zone();
+    let (a, cname) = (doubly_owned("A", &["192.0.2.1"], WEB), doubly_owned("CNAME", &["x.test"], WEB));
+    let mut world = World::new(&policy);
+    world.apply_all(&create(a.clone()), &policy);
+    world.apply_all(&Changes { create: cname.clone(), ..delete(a.clone()) }, &policy);
+    assert_eq!((world.texts(WEB, "CNAME").len(), world.texts(WEB, "TXT").len()), (1, 0));
+    world.apply_all(&update(cname.clone(), cname.clone()), &policy);
+    world.apply_all(&Changes { create: a, ..delete(cname) }, &policy);
+    assert_eq!((world.texts(WEB, "A").len(), world.texts(WEB, "TXT").len()), (1, 1));
+}
+
 #[test]
 fn a_registry_text_outside_every_zone_rejects_its_record() {
     let policy = zone();

@@ -1,0 +1,3 @@
+module conformance.test/lab
+
+go 1.24.0
