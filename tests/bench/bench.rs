@@ -30,11 +30,16 @@ fn main() {
     println!("{}\n", machine());
     bench.start();
     bench.idle();
-    let sidecar = bench.settings(ZONE).start();
+    let profiles = ["auto", "bind"].map(|profile| {
+        (
+            format!("RFC2136_SERVER_PROFILE={profile}"),
+            bench.settings(ZONE).set("RFC2136_SERVER_PROFILE", profile).start(),
+        )
+    });
     for (records, rounds) in APPLIES {
-        bench.apply(&sidecar, records, rounds);
+        bench.apply(&profiles, records, rounds);
     }
-    drop(sidecar);
+    drop(profiles);
     bench.read();
 }
 
@@ -46,16 +51,17 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
     let named = run(std::process::Command::new(find("named")).arg("-v"));
-    format!("{cores} x {model}, Linux {}, {}", kernel.trim(), named.trim())
+    let version = named.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    format!("{cores} x {model}, Linux {}, {version}", kernel.trim())
 }
 
-fn row(what: &str, sidecar: &str, peer: &str, ratio: Option<f64>) {
-    let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-    println!("{what:<46}{sidecar:>14}{peer:>14}{ratio:>10}");
+fn row(what: &str, sidecar: &str, peer: &str, ratio: &str) {
+    println!("{}", format!("{what:<46}{sidecar:>14}{peer:>14}{ratio:>10}").trim_end());
 }
 
 fn heading(what: &str, peer: &str) {
-    row(&format!("\n{what}"), "sidecar", peer, None);
+    println!();
+    row(what, "sidecar", peer, if peer.is_empty() { "" } else { "ratio" });
 }
 
 fn milliseconds(time: Duration) -> String {
@@ -64,7 +70,7 @@ fn milliseconds(time: Duration) -> String {
 
 fn compare(what: &str, sidecar: Duration, peer: Duration) {
     let ratio = sidecar.as_secs_f64() / peer.as_secs_f64();
-    row(what, &milliseconds(sidecar), &milliseconds(peer), Some(ratio));
+    row(what, &milliseconds(sidecar), &milliseconds(peer), &format!("{ratio:.2}"));
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -123,7 +129,7 @@ impl Bench {
             began.elapsed()
         };
         heading("start", "");
-        row("process start to the answer to GET /", &milliseconds(median((0..10).map(once).collect())), "", None);
+        row("process start to the answer to GET /", &milliseconds(median((0..10).map(once).collect())), "", "");
     }
 
     /// Resident memory when nothing has been asked yet, and with a large zone in memory.
@@ -133,30 +139,36 @@ impl Bench {
             let sidecar = self.settings(zone).start();
             wait_until("it is ready", Duration::from_secs(60), || sidecar.readyz().0 == 200);
             std::thread::sleep(Duration::from_secs(2));
-            row(what, &format!("{:.1} MiB", sidecar.resident() as f64 / f64::from(1 << 20)), "", None);
+            row(what, &format!("{:.1} MiB", sidecar.resident() as f64 / f64::from(1 << 20)), "", "");
         }
     }
 
-    fn apply(&self, sidecar: &Sidecar, records: usize, rounds: usize) {
+    fn apply(&self, profiles: &[(String, Sidecar)], records: usize, rounds: usize) {
         let endpoints: Vec<Endpoint> =
             (0..records).map(|index| Endpoint::a(&format!("h{index}.{ZONE}"), &["192.0.2.1"]).ttl(300)).collect();
         let create = endpoints.iter().fold(Changes::new(), Changes::create).body();
         let delete = endpoints.iter().fold(Changes::new(), Changes::delete).body();
-        let apply = |body: &str| {
+        let apply = |sidecar: &Sidecar, body: &str| {
             // As ExternalDNS does before each plan.
             sidecar.records();
             timed(|| assert_eq!(sidecar.post("/records", body).status, 204, "{}", sidecar.log()))
         };
         let [add, remove] = ["add", "delete"].map(|verb| script(verb, &endpoints));
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut ours = vec![Vec::new(); profiles.len()];
+        let mut theirs = Vec::new();
         for _ in 0..rounds {
-            ours.push(apply(&create));
-            apply(&delete);
+            for ((_, sidecar), times) in profiles.iter().zip(&mut ours) {
+                times.push(apply(sidecar, &create));
+                apply(sidecar, &delete);
+            }
             theirs.push(timed(|| self.nsupdate(&add)));
             self.nsupdate(&remove);
         }
-        heading(&format!("create {records} A with registry TXT"), "nsupdate -g");
-        compare(&format!("{PER_MESSAGE} record sets a message"), median(ours), median(theirs));
+        heading(&format!("create {records} A, each with its registry TXT"), "nsupdate -g");
+        let peer = median(theirs);
+        for ((profile, _), times) in profiles.iter().zip(ours) {
+            compare(profile, median(times), peer);
+        }
     }
 
     /// With the ticket in a cache; the sidecar has its own.

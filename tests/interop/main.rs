@@ -7,6 +7,7 @@
 mod support;
 
 mod causes;
+mod check;
 mod convergence;
 mod credentials;
 mod ending;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -91,11 +91,21 @@ impl Settings {
         &self.variables
     }
 
-    fn spawn(&self) -> Daemon {
+    fn command(&self) -> Command {
         assert!(self.program.is_file(), "{} is missing: run cargo build first", self.program.display());
         let mut command = Daemon::command(self.program.clone());
         command.envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Daemon::spawn(&mut command)
+        command
+    }
+
+    fn spawn(&self) -> Daemon {
+        Daemon::spawn(&mut self.command())
+    }
+
+    /// Runs another subcommand to its end: its exit code and what it wrote to standard output.
+    pub fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command().args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
     /// Starts the sidecar, and until it listens.
