@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/external-dns/provider"
 	"sigs.k8s.io/external-dns/provider/webhook"
 	"sigs.k8s.io/external-dns/registry"
+	"sigs.k8s.io/external-dns/registry/crd"
 	"sigs.k8s.io/external-dns/registry/noop"
 	"sigs.k8s.io/external-dns/registry/txt"
 
@@ -32,7 +33,8 @@ type controller struct {
 	oldOwner string
 }
 
-func newController(url string, flags scenario.Flags) (scenario.Controller, error) {
+// newController connects to a webhook, and for the crd registry to a Kubernetes API server.
+func newController(url string, flags scenario.Flags, kubeConfig string) (*controller, error) {
 	config := externaldns.NewConfig()
 	config.WebhookProviderURL = url
 	config.WebhookProviderReadTimeout = 5 * time.Second
@@ -45,11 +47,14 @@ func newController(url string, flags scenario.Flags) (scenario.Controller, error
 	config.TXTEncryptEnabled = flags.TXTEncryptAESKey != ""
 	config.TXTEncryptAESKey = flags.TXTEncryptAESKey
 	config.TXTOwnerOld = flags.MigrateFromTXTOwner
+	config.KubeConfig = kubeConfig
 	client, err := webhook.New(context.Background(), config, nil)
 	if err != nil {
 		return nil, err
 	}
-	open := map[string]func(*externaldns.Config, provider.Provider) (registry.Registry, error){"txt": txt.New, "noop": noop.New}[flags.Registry]
+	open := map[string]func(*externaldns.Config, provider.Provider) (registry.Registry, error){
+		"txt": txt.New, "noop": noop.New, "crd": crd.New,
+	}[flags.Registry]
 	records, err := open(config, client)
 	return &controller{registry: records, policy: plan.Policies[flags.Policy], oldOwner: flags.MigrateFromTXTOwner}, err
 }

@@ -1,7 +1,11 @@
 package legacy
 
 import (
+	"io"
+	"os"
 	"testing"
+
+	"github.com/sirupsen/logrus"
 
 	"conformance.test/lab/scenario"
 )
@@ -10,4 +14,14 @@ var externalDNS = scenario.ExternalDNS{New: newController, Types: types, TypesIn
 
 func TestScenarios(t *testing.T) {
 	scenario.Run(t, externalDNS)
+}
+
+func TestDefaultNaming(t *testing.T) {
+	scenario.RunUntyped(t, externalDNS)
+}
+
+// What ExternalDNS logs would bury what a test says.
+func TestMain(m *testing.M) {
+	logrus.SetOutput(io.Discard)
+	os.Exit(m.Run())
 }

@@ -22,7 +22,7 @@ type ExternalDNS struct {
 
 // Flags are ExternalDNS's, under their own names.
 type Flags struct {
-	Registry               string // txt, unless noop
+	Registry               string // txt, unless noop or crd
 	Policy                 string // sync, unless upsert-only
 	TXTOwnerID             string // "here" by default
 	TXTPrefix              string

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -115,17 +116,22 @@ func serverDown(world *world) {
 		world.failSoftly(controller, mixed("192.0.2.2"))
 	}
 	world.lab.StartNameServer()
-	// A server that failed is left alone for a while, and the answer is then still an error that ExternalDNS survives.
+	world.recover(controller, mixed("192.0.2.2"))
+	world.settle(controller, mixed("192.0.2.2"))
+	world.settle(controller, nil)
+	world.holds(world.initial)
+}
+
+// recover reconciles until it succeeds: a server that failed is left alone for a while, and the answer is still an error.
+func (world *world) recover(controller Controller, desired []Endpoint) {
+	world.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		if _, err := controller.RunOnce(world.Context(), mixed("192.0.2.2")); err == nil {
-			break
+		if _, err := controller.RunOnce(context.Background(), desired); err == nil {
+			return
 		} else if time.Now().After(deadline) {
 			world.Fatalf("the server is back and not used: %v", err)
 		}
 	}
-	world.settle(controller, mixed("192.0.2.2"))
-	world.settle(controller, nil)
-	world.holds(world.initial)
 }
 
 func noopWithSync(world *world) {

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Builds the sidecar and the lab, and drives them with two versions of ExternalDNS.
+# Usage: tests/conformance/run.sh [FLAG OF go test]...      for example: -run 'TestScenarios/naming' -v
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tests/support/setup.sh go
+cargo build --locked --bin external-dns-rfc2136-webhook --example lab
+built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
+export SIDECAR=$built/external-dns-rfc2136-webhook LAB=$built/examples/lab
+
+failed=
+for suite in current legacy; do
+    version=$(sed -n 's,.*sigs.k8s.io/external-dns \(v[0-9.]*\)$,\1,p' "tests/conformance/$suite/go.mod")
+    echo "ExternalDNS $version"
+    output=$(mktemp)
+    # Most of the time is waiting for servers, so that more tests at a time than processors do no harm.
+    if go -C "tests/conformance/$suite" test -count=1 -timeout=5m -parallel=4 -v "$@" ./... >"$output" 2>&1; then
+        grep -E '^ *--- (PASS|SKIP)' "$output" || true
+    else
+        failed="$failed $version"
+        grep -vE '^=== (RUN|PAUSE|CONT|NAME)|^ *--- PASS' "$output"
+    fi
+    echo "ExternalDNS $version: $(grep -cE '^ *--- PASS' "$output" || true) passed, $(grep -cE '^ *--- FAIL' "$output" || true) failed"
+    rm -f "$output"
+done
+[ -z "$failed" ] || { echo "conformance failed with ExternalDNS$failed" >&2; exit 1; }
