@@ -45,7 +45,7 @@ fuzz: ## runs each fuzz target for FUZZ_SECONDS
 	@$(SETUP) build fuzz
 	@cargo fuzz --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-fuzz; }
 	@set -e; for target in $$(cargo fuzz list --fuzz-dir tests/fuzz); do \
-		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS)); \
+		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -print_funcs=0); \
 	done
 
 deny: ## licences, sources and advisories of the dependencies
