@@ -44,7 +44,7 @@ pub(super) async fn check(config: &Config, login: Option<&Arc<Credential>>, serv
             steps.push(Step::warning("negotiation", subject, "messages are neither signed nor verified", remedy));
         }
         (Authentication::Tsig(key), _) => {
-            let detail = format!("not needed with the shared key {} ({})", key.name, key.algorithm.as_str());
+            let detail = format!("not needed with the shared key {} ({})", key.name.to_undotted(), key.algorithm);
             steps.push(Step::ok("negotiation", subject, detail));
         }
         (Authentication::Gss(_), None) => steps.push(Step::skipped("negotiation", subject, "there was no login")),

@@ -191,8 +191,8 @@ mod tests {
         "example.test".parse().unwrap()
     }
 
-    fn reply(rcode: Rcode, authenticity: Authenticity) -> Reply {
-        Ok(UpdateReply { rcode, authenticity })
+    fn reply(rcode: Rcode, authenticity: Authenticity) -> UpdateReply {
+        UpdateReply { rcode, authenticity }
     }
 
     fn unknown() -> Sight {
@@ -219,7 +219,7 @@ mod tests {
             (reply(Rcode::SERVFAIL, verified()), Sight::Absent, failed, Some("server_failed")),
         ];
         for (reply, sight, verdict, cause) in cases {
-            let step = trial.step(UPDATE, &reply, &sight, &Sight::Present);
+            let step = trial.step(UPDATE, &Ok(reply.clone()), &sight, &Sight::Present);
             assert_eq!((step.verdict, step.cause), (verdict, cause), "{reply:?} {sight:?}: {step}");
             assert_eq!(step.remedy.is_empty(), verdict == ok, "{step}");
         }
@@ -229,7 +229,7 @@ mod tests {
     fn a_record_that_stays_behind_is_named() {
         let zone = zone();
         let trial = Trial::new(&zone, "example.test on ns1", true).unwrap();
-        let refused = reply(Rcode::REFUSED, Authenticity::Verified(Form::Standard));
+        let refused = Ok(reply(Rcode::REFUSED, Authenticity::Verified(Form::Standard)));
         let step = trial.step(DELETE, &refused, &Sight::Present, &Sight::Absent);
         let by_hand = format!("delete {} TXT by hand", trial.name.to_undotted());
         assert!(step.verdict == Verdict::Failed && step.remedy.starts_with(&by_hand), "{step}");

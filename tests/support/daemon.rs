@@ -38,6 +38,24 @@ pub fn command(program: PathBuf) -> Command {
     command
 }
 
+/// What gives a program another clock: `offset` is such as `+10m`.
+///
+/// libfaketime itself, since its wrapper would stand between the test and its child.
+///
+/// # Panics
+/// With the line that installs it, when it is missing.
+pub fn clock(offset: &str) -> [(&'static str, String); 3] {
+    let directories = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut libraries = directories.map(|directory| directory.join("faketime/libfaketime.so.1"));
+    let library = libraries.find(|file| file.is_file());
+    let library = library.unwrap_or_else(|| panic!("libfaketime is missing. Install it with: {INSTALL}"));
+    [
+        ("LD_PRELOAD", library.to_str().unwrap().to_owned()),
+        ("FAKETIME", offset.to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+}
+
 /// Runs a command to its end and gives its standard output.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::daemon::{Daemon, Directory, Place, command, find, run, wait_until};
+use super::daemon::{Daemon, Directory, Place, clock, command, find, run, wait_until};
 
 /// The password of every user.
 pub const PASSWORD: &str = "Passw0rd";
@@ -212,8 +212,18 @@ impl Kdc {
 
     /// Starts it anew on the same address.
     pub fn restart(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts it anew with another clock: `offset` is such as `+10m`.
+    pub fn restart_with_clock(&mut self, offset: &str) {
+        self.start_with(&clock(offset));
+    }
+
+    fn start_with(&mut self, environment: &[(&str, String)]) {
         self.daemon = None;
         let mut krb5kdc = Daemon::command(find("krb5kdc"));
+        krb5kdc.envs(environment.iter().map(|(name, value)| (name, value)));
         self.environment(&mut krb5kdc).arg("-n").arg("-P").arg(self.path("pid"));
         for realm in &self.realms {
             krb5kdc.args(["-r", realm]);

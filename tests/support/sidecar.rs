@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::changes::{Changes, Endpoint};
-use super::daemon::{Daemon, find, wait_until};
+use super::daemon::{Daemon, clock, find, wait_until};
 use super::kdc::Kdc;
 use super::named::Named;
 
@@ -86,6 +86,12 @@ impl Settings {
         self
     }
 
+    /// Another clock than everybody else's: `offset` is such as `+10m`.
+    #[must_use]
+    pub fn clock(self, offset: &str) -> Self {
+        clock(offset).into_iter().fold(self, |settings, (name, value)| settings.set(name, &value))
+    }
+
     /// What is set, for those who show it.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
@@ -103,8 +109,12 @@ impl Settings {
     }
 
     /// Runs another subcommand to its end: its exit code and what it wrote to standard output.
+    ///
+    /// # Panics
+    /// When it wrote anything to standard error.
     pub fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.command().args(arguments).output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
