@@ -31,7 +31,7 @@ check: ## format, lints and documentation
 
 interop: ## runs only the tests on real servers
 	@$(SETUP) build servers samba
-	cargo test --locked --no-fail-fast --test interop
+	cargo test --locked --no-fail-fast --test interop -- --test-threads 6
 
 conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
 	@$(SETUP) build servers go
