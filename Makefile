@@ -15,7 +15,7 @@ help: ## lists the targets
 
 demo: ## shows the sidecar at work on its own KDC and name server
 	@$(SETUP) build demo
-	cargo build --locked
+	cargo build --locked --bin external-dns-rfc2136-webhook --example demo
 	cargo run --locked --quiet --example demo
 
 test: ## runs all tests, those on real servers included
