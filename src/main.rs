@@ -53,10 +53,15 @@ fn main() -> ExitCode {
     let loaded = match Config::from_environment() {
         Ok(loaded) => loaded,
         Err(problems) => {
-            if let Command::Check { json: true } = command {
-                tell(&Report::from(&problems), true);
+            match command {
+                Command::Check { json } => {
+                    let report = Report::from(&problems);
+                    tell(&if json { json_of(&report) } else { report.to_string() });
+                }
+                Command::Config | Command::Serve => {
+                    let _ = writeln!(io::stderr(), "{problems}");
+                }
             }
-            let _ = writeln!(io::stderr(), "{problems}");
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
@@ -132,19 +137,31 @@ fn serve(loaded: Loaded) -> ExitCode {
     }
 }
 
-/// The preflight, on standard output.
+/// The preflight, on standard output: lines as they come, or one JSON document.
 fn check(loaded: &Loaded, json: bool) -> ExitCode {
-    match run(check::check(loaded)) {
-        Ok(report) if tell(&report, json) && report.is_good() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    let mut is_told = true;
+    let outcome = run(check::check(loaded, |step| {
+        if !json {
+            is_told &= tell(&format!("{step}\n"));
+        }
+    }));
+    match outcome {
+        Ok(report) => {
+            is_told &= tell(&if json { json_of(&report) } else { report.summary() + "\n" });
+            if is_told && report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         Err(error) => fail(&error),
     }
 }
 
-/// Whether all of it could be told.
-fn tell(report: &Report, json: bool) -> bool {
-    let text = if json { report.to_json().map(|json| json + "\n") } else { Ok(report.to_string()) };
-    text.is_ok_and(|text| io::stdout().write_all(text.as_bytes()).is_ok())
+/// Whether it could be told.
+fn tell(text: &str) -> bool {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+fn json_of(report: &Report) -> String {
+    report.to_json().map(|json| json + "\n").unwrap_or_default()
 }
 
 /// Runs this to its end.

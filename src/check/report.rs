@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use crate::config::Problems;
+use crate::config::{Problem, Problems, Warning};
 use crate::provider::Failure;
 
 /// How a step went.
@@ -69,6 +69,13 @@ impl Step {
         Self { remedy: remedy.to_owned(), ..Self::new(step, subject, Verdict::Failed, detail.into()) }
     }
 
+    /// Failed, but something else makes up for it.
+    pub(super) fn forgive(&mut self) {
+        if self.verdict == Verdict::Failed {
+            self.verdict = Verdict::Warning;
+        }
+    }
+
     fn new(step: &'static str, subject: impl Display, verdict: Verdict, detail: String) -> Self {
         Self { step, subject: subject.to_string(), verdict, detail, cause: None, remedy: String::new() }
     }
@@ -82,14 +89,6 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn push(&mut self, step: Step) {
-        self.steps.push(step);
-    }
-
-    pub(super) fn extend(&mut self, steps: Vec<Step>) {
-        self.steps.extend(steps);
-    }
-
     /// Whether nothing has failed.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -108,41 +107,56 @@ impl Report {
 /// A configuration that cannot be used is all there is to report.
 impl From<&Problems> for Report {
     fn from(problems: &Problems) -> Self {
-        let step = |problem: &crate::config::Problem| {
+        let step = |problem: &Problem| {
             Step::broken("configuration", &problem.variable, problem.fault.to_string(), &problem.fault.remedy())
         };
         Self { steps: problems.0.iter().map(step).collect() }
     }
 }
 
-/// One line per step, and one more for each remedy.
+/// What is amiss without standing in the way.
+impl From<&Warning> for Step {
+    fn from(warning: &Warning) -> Self {
+        Self::warning("configuration", "environment", warning.to_string(), "")
+    }
+}
+
+/// One line, and one more for the remedy.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "WARNING",
+            Verdict::Failed => "FAILED",
+            Verdict::Skipped => "skipped",
+        };
+        write!(f, "{verdict:8} {:14} {}: {}", self.step, self.subject, self.detail)?;
+        if let Some(cause) = self.cause {
+            write!(f, " [{cause}]")?;
+        }
+        if !self.remedy.is_empty() {
+            write!(f, "\n{:8} {:14} -> {}", "", "", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// The last line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let count = |verdict| self.steps.iter().filter(|step| step.verdict == verdict).count();
+        let [ok, warnings, failed, skipped] =
+            [Verdict::Ok, Verdict::Warning, Verdict::Failed, Verdict::Skipped].map(count);
+        format!("{ok} ok, {warnings} warnings, {failed} failed, {skipped} skipped")
+    }
+}
+
+/// All steps and the summary.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.steps {
-            let verdict = match step.verdict {
-                Verdict::Ok => "ok",
-                Verdict::Warning => "WARNING",
-                Verdict::Failed => "FAILED",
-                Verdict::Skipped => "skipped",
-            };
-            write!(f, "{verdict:8} {:14} {}: {}", step.step, step.subject, step.detail)?;
-            match step.cause {
-                Some(cause) => writeln!(f, " [{cause}]")?,
-                None => writeln!(f)?,
-            }
-            if !step.remedy.is_empty() {
-                writeln!(f, "{:8} {:14} -> {}", "", "", step.remedy)?;
-            }
-        }
-        let count = |verdict| self.steps.iter().filter(|step| step.verdict == verdict).count();
-        writeln!(
-            f,
-            "{} ok, {} warnings, {} failed, {} skipped",
-            count(Verdict::Ok),
-            count(Verdict::Warning),
-            count(Verdict::Failed),
-            count(Verdict::Skipped)
-        )
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
+        writeln!(f, "{}", self.summary())
     }
 }
 
