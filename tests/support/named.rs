@@ -122,8 +122,9 @@ impl Named {
 
     fn start(options: NamedOptions) -> Self {
         let directory = Directory::new();
-        // A copy, since AppArmor on Debian confines the program at its own path to its own directories.
-        fs::copy(find("named"), directory.join("named")).unwrap();
+        // A copy, since AppArmor on Debian confines the program at its own path to its own directories. Made by a
+        // process of its own: a file open for writing here may be so in another thread's child, and then cannot be run.
+        run(command(find("cp")).arg(find("named")).arg(directory.join("named")));
         let mut named = Self { daemon: None, options, place: Place::free(), tls_place: Place::free(), directory };
         if named.options.tls.is_some() {
             named.make_certificates();
