@@ -15,6 +15,7 @@ use super::as_exchange::{self, Answer};
 use super::clock;
 use super::report::Step;
 use crate::config::{Kerberos, Krb5Conf};
+use crate::dns::Name;
 use crate::gss::krb5_conf::{self, Kdcs};
 use crate::kerberos::Realm;
 use crate::nameserver::{Service, find_services};
@@ -69,12 +70,12 @@ async fn configured(path: &Path, realm: &Realm) -> (Vec<Step>, Vec<String>) {
 async fn find(realm: &Realm) -> (Vec<Step>, Vec<String>) {
     let mut last = format!("DNS has no SRV records _kerberos._tcp.{realm} nor _kerberos._udp.{realm}");
     for protocol in ["_tcp", "_udp"] {
-        let Ok(name) = format!("_kerberos.{protocol}.{realm}").parse() else { continue };
+        let Ok(name) = format!("_kerberos.{protocol}.{realm}").parse::<Name>() else { continue };
         match find_services(&name, PATIENCE).await {
             Ok(services) if services.is_empty() => {}
             Ok(services) => {
                 let kdcs: Vec<_> = services.iter().map(|Service { host, port }| format!("{host}:{port}")).collect();
-                let detail = format!("SRV records of {name} name {}", kdcs.join(", "));
+                let detail = format!("SRV records of {} name {}", name.to_undotted(), kdcs.join(", "));
                 return (vec![Step::ok("kdc", realm, detail)], kdcs);
             }
             Err(error) => last = chain(&error),

@@ -86,9 +86,14 @@ impl<'a> Trial<'a> {
                 Step::ok(step, self.subject, format!("{record} is not there"))
             }
             Err(error) => Step::failed(step, self.subject, &Failure::from(error)),
-            Ok(UpdateReply { rcode, .. }) if *rcode != Rcode::NOERROR => {
-                failed(Cause::of_update(*rcode), rcode.to_string())
-            }
+            Ok(UpdateReply { rcode, .. }) if *rcode != Rcode::NOERROR => match Cause::of_update(*rcode) {
+                // Samba's BIND9_DLZ looks for names as a query does.
+                Cause::PrerequisiteFailed => Step {
+                    remedy: Cause::NotStored.remedy().to_owned(),
+                    ..failed(Cause::PrerequisiteFailed, format!("{rcode}, though only a wildcard can hold this name"))
+                },
+                cause => failed(cause, rcode.to_string()),
+            },
             Ok(UpdateReply { authenticity, .. }) => match (sight, authenticity) {
                 (Sight::Unknown(why), Authenticity::Unverified(flaw)) => {
                     failed(Cause::UnverifiedReply, format!("{flaw}, and {record} cannot be looked for: {why}"))
@@ -223,6 +228,9 @@ mod tests {
             assert_eq!((step.verdict, step.cause), (verdict, cause), "{reply:?} {sight:?}: {step}");
             assert_eq!(step.remedy.is_empty(), verdict == ok, "{step}");
         }
+        let taken = Ok(reply(Rcode::YXDOMAIN, verified()));
+        let step = trial.step(UPDATE, &taken, &Sight::Absent, &Sight::Present);
+        assert!(step.cause == Some("prerequisite_failed") && step.remedy.contains("wildcard"), "{step}");
     }
 
     #[test]
