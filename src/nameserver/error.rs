@@ -106,6 +106,8 @@ pub enum Fault {
     Rejected {
         /// Key name.
         key: Name,
+        /// Whether it is a shared key, and no security context.
+        shared: bool,
         /// What the server says; BADTIME comes with the clocks' difference.
         #[source]
         error: TsigError,

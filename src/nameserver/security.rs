@@ -8,8 +8,9 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::error::Fault;
 use crate::dns::Name;
-use crate::dns::tsig::{BadMac, HmacKey, Mac};
+use crate::dns::tsig::{BadMac, HmacKey, Mac, TsigError};
 use crate::gss::{GssBackend, GssError, SecurityContext};
 use crate::kerberos::{Realm, TargetName};
 
@@ -121,6 +122,11 @@ impl Key {
             Self::Gss(context) => &context.name,
             Self::Hmac { name, .. } => name,
         }
+    }
+
+    /// Why the server does not accept what was signed with it.
+    pub(super) fn rejected(&self, error: TsigError, signed: bool) -> Fault {
+        Fault::Rejected { key: self.name().clone(), shared: matches!(self, Self::Hmac { .. }), error, signed }
     }
 }
 

@@ -147,7 +147,7 @@ impl Session {
                     if let TsigError::BadTime { skew: Some(skew) } = error {
                         *lock(&self.clock_skew) = Some(skew);
                     }
-                    return Err(answered(Fault::Rejected { key: key.name().clone(), error, signed }));
+                    return Err(answered(key.rejected(error, signed)));
                 }
                 Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)) }),
             }

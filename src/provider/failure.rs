@@ -423,7 +423,8 @@ impl From<&Fault> for Cause {
             Fault::Token(_) => Self::Internal,
             Fault::Sign { .. } => Self::ContextLost,
             Fault::Rejected { error: TsigError::BadTime { .. }, .. } => Self::ClockSkew,
-            Fault::Rejected { .. } => Self::TsigRejected,
+            Fault::Rejected { shared: true, .. } => Self::TsigRejected,
+            Fault::Rejected { shared: false, .. } => Self::ContextLost,
             Fault::Unverified(_) | Fault::SignatureGap => Self::UnverifiedReply,
             // Servers refuse queries for zones that are not theirs.
             Fault::Reply(ReplyError::Refused) => Self::NotAuthoritative,
@@ -519,6 +520,15 @@ mod tests {
             let error = GssError { minor, minor_text: text.to_owned(), ..GssError::default() };
             assert_eq!(Cause::from(&error), cause, "{minor} {text}");
         }
+    }
+
+    #[test]
+    fn a_rejected_context_is_not_told_as_a_wrong_shared_key() {
+        let fault = |shared, error| Fault::Rejected { key: crate::dns::Name::root(), shared, error, signed: false };
+        let skew = TsigError::BadTime { skew: Some(600) };
+        assert_eq!(Cause::from(&fault(true, TsigError::BadSig)), Cause::TsigRejected);
+        assert_eq!(Cause::from(&fault(false, TsigError::BadKey)), Cause::ContextLost);
+        assert_eq!([true, false].map(|shared| Cause::from(&fault(shared, skew))), [Cause::ClockSkew; 2]);
     }
 
     #[test]

@@ -77,9 +77,7 @@ fn unverified(key: &Key, error: StreamError<KeyError>) -> Fault {
     match error {
         StreamError::Wire(error) => Fault::Malformed(error),
         StreamError::TooManyUnsigned | StreamError::UnsignedEnd(_) => Fault::SignatureGap,
-        StreamError::Flaw { flaw: Flaw::Rejected { error, signed }, .. } => {
-            Fault::Rejected { key: key.name().clone(), error, signed }
-        }
+        StreamError::Flaw { flaw: Flaw::Rejected { error, signed }, .. } => key.rejected(error, signed),
         StreamError::Flaw { message, flaw } => {
             refusal(&message).map_or(Fault::Unverified(flaw), |error| Fault::Transfer(error.into()))
         }

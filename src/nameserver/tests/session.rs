@@ -80,7 +80,10 @@ async fn defect_20_an_unknown_key_is_negotiated_anew_once_and_the_request_signed
     let lost = Reaction::TsigError { error: Rcode::BADKEY, skew: 0, signed: false };
     fake.then([lost.clone(), lost]);
     let error = server.update(&update()).await.unwrap_err();
-    assert!(matches!(error.fault, Fault::Rejected { error: TsigError::BadKey, signed: false, .. }), "{error:?}");
+    assert!(
+        matches!(error.fault, Fault::Rejected { error: TsigError::BadKey, signed: false, shared: false, .. }),
+        "{error:?}"
+    );
     assert_eq!((error.sent, error.zone), (Sent::Answered, Some(zone())));
     assert_eq!(fake.world().negotiations, 3);
 }
@@ -90,7 +93,7 @@ async fn a_shared_key_that_the_server_does_not_know_is_an_error_at_once() {
     let fake = FakeServer::start().await;
     fake.then([Reaction::TsigError { error: Rcode::BADKEY, skew: 0, signed: false }]);
     let error = fake.client(hmac()).update(&update()).await.unwrap_err();
-    assert!(matches!(error.fault, Fault::Rejected { key, .. } if key == name("key.test")));
+    assert!(matches!(error.fault, Fault::Rejected { key, shared: true, .. } if key == name("key.test")));
     assert_eq!(fake.world().requests.len(), 1);
 }
 
