@@ -15,7 +15,7 @@ help: ## lists the targets
 
 demo: ## shows the sidecar at work on its own KDC and name server
 	@$(SETUP) build demo
-	cargo build --locked
+	cargo build --locked --bin external-dns-rfc2136-webhook --example demo
 	cargo run --locked --quiet --example demo
 
 test: ## runs all tests, those on real servers included
@@ -31,7 +31,7 @@ check: ## format, lints and documentation
 
 interop: ## runs only the tests on real servers
 	@$(SETUP) build servers samba
-	cargo test --locked --no-fail-fast --test interop
+	cargo test --locked --no-fail-fast --test interop -- --test-threads 6
 
 conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
 	@$(SETUP) build servers go
@@ -45,7 +45,7 @@ fuzz: ## runs each fuzz target for FUZZ_SECONDS
 	@$(SETUP) build fuzz
 	@cargo fuzz --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-fuzz; }
 	@set -e; for target in $$(cargo fuzz list --fuzz-dir tests/fuzz); do \
-		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS)); \
+		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -print_funcs=0); \
 	done
 
 deny: ## licences, sources and advisories of the dependencies

@@ -75,7 +75,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let servers = Servers::new(pool, how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;
-    tokio::spawn(watch_readiness(service.clone(), health.clone()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watch_readiness(service.clone(), health.clone())));
 
     let limits = Limits { deadline: config.deadline, max_body: config.max_body };
     let webhook = server::serve(

@@ -16,10 +16,10 @@
 //! | [`gss`] | credentials and security contexts through the system's Kerberos library | `kerberos` | blocks |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
 //! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
-//! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics` | async |
+//! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics`, `config::ReadMode` | async |
 //! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
 //! | [`config`] | every variable, read once; all problems at once | types of the pure modules | |
-//! | `check` | the preflight: configuration, Kerberos and DNS, line by line | `config`, `gss`, `nameserver`, the causes of `provider` | async |
+//! | [`check`] | the preflight: configuration, Kerberos and DNS, line by line | `config`, `gss`, `nameserver`, the causes of `provider` | async |
 //! | [`metrics`], [`telemetry`] | what is counted; how it is logged | | |
 //! | [`app`] | composition, and the orderly end | all | |
 //!
@@ -76,6 +76,7 @@
 
 pub mod api;
 pub mod app;
+pub mod check;
 pub mod config;
 pub mod dns;
 pub mod gss;

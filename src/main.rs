@@ -9,6 +9,7 @@ use std::{env, fs};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use external_dns_rfc2136_webhook::app;
+use external_dns_rfc2136_webhook::check::{self, Report};
 use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loaded, table};
 use external_dns_rfc2136_webhook::gss::krb5_conf;
 use external_dns_rfc2136_webhook::provider::failure::chain;
@@ -33,6 +34,14 @@ struct Arguments {
 enum Command {
     /// Serves the webhook (the default).
     Serve,
+    /// Checks configuration, Kerberos, servers and zones, and says what to do; exit code 0 or 1.
+    ///
+    /// Writes one TXT record per zone, and deletes it again.
+    Check {
+        /// One JSON document instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the effective configuration, secrets redacted.
     Config,
 }
@@ -40,14 +49,24 @@ enum Command {
 fn main() -> ExitCode {
     let matches = Arguments::command().after_help(table::help()).get_matches();
     let command = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
+    let command = command.unwrap_or(Command::Serve);
     let loaded = match Config::from_environment() {
         Ok(loaded) => loaded,
         Err(problems) => {
-            let _ = writeln!(io::stderr(), "{problems}");
+            match command {
+                Command::Check { json } => {
+                    let report = Report::from(&problems);
+                    tell(&if json { json_of(&report) } else { report.to_string() });
+                }
+                Command::Config | Command::Serve => {
+                    let _ = writeln!(io::stderr(), "{problems}");
+                }
+            }
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    match command.unwrap_or(Command::Serve) {
+    match command {
+        Command::Check { json } => with_kerberos(loaded, |loaded| check(&loaded, json)),
         Command::Config => print(&loaded),
         Command::Serve => with_kerberos(loaded, serve),
     }
@@ -111,19 +130,48 @@ fn serve(loaded: Loaded) -> ExitCode {
     if config.dry_run {
         tracing::warn!("RFC2136_DRY_RUN: nothing is sent; what would be is printed as nsupdate scripts");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let outcome = runtime.block_on(app::serve(config));
+    match run(app::serve(config)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error),
+        Err(error) => fail(&error),
+    }
+}
+
+/// The preflight, on standard output: lines as they come, or one JSON document.
+fn check(loaded: &Loaded, json: bool) -> ExitCode {
+    let mut is_told = true;
+    let outcome = run(check::check(loaded, |step| {
+        if !json {
+            is_told &= tell(&format!("{step}\n"));
+        }
+    }));
+    match outcome {
+        Ok(report) => {
+            is_told &= tell(&if json { json_of(&report) } else { report.summary() + "\n" });
+            if is_told && report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// Whether it could be told.
+fn tell(text: &str) -> bool {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+}
+
+fn json_of(report: &Report) -> String {
+    report.to_json().map(|json| json + "\n").unwrap_or_default()
+}
+
+/// Runs this to its end.
+fn run<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let outcome = runtime.block_on(work);
     // What other threads still hold of the Kerberos library must be gone before its exit handlers destroy its locks,
     // which else aborts the process. A thread that waits for a silent KDC is not waited for.
     runtime.shutdown_timeout(LAST_THREADS);
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    Ok(outcome)
 }
 
 fn fail(error: &(dyn Error + 'static)) -> ExitCode {

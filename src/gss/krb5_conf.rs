@@ -44,30 +44,82 @@ pub fn write_private(base: &Path, process: u32, text: &str) -> io::Result<PathBu
     Ok(path)
 }
 
+/// Where a krb5.conf says that a realm's KDCs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kdcs {
+    /// `host[:port]` of each.
+    Named(Vec<String>),
+    /// Found by DNS SRV.
+    Srv,
+    /// In files that it includes, perhaps.
+    Elsewhere,
+    /// Nowhere: it does not know the realm.
+    Nowhere,
+}
+
+/// Where a user's own krb5.conf says that the realm's KDCs are.
+#[must_use]
+pub fn kdcs(text: &str, realm: &Realm) -> Kdcs {
+    let opens =
+        |line: &&str| setting(line).is_some_and(|(name, value)| name == realm.as_str() && value.starts_with('{'));
+    let lines = text.lines().map(str::trim).skip_while(|line| !opens(line)).skip(1);
+    let named: Vec<_> = lines
+        .take_while(|line| !line.starts_with(['}', '[']))
+        .filter_map(setting)
+        .filter(|(name, _)| *name == "kdc")
+        .map(|(_, value)| value.to_owned())
+        .collect();
+    if !named.is_empty() {
+        Kdcs::Named(named)
+    } else if looks_up_kdcs(text) {
+        Kdcs::Srv
+    } else if includes(text) {
+        Kdcs::Elsewhere
+    } else {
+        Kdcs::Nowhere
+    }
+}
+
 /// What in a user's own krb5.conf does not fit the realm; a remedy each.
 #[must_use]
 pub fn objections(text: &str, realm: &Realm) -> Vec<String> {
     let mut objections = Vec::new();
-    let settings = || {
-        text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])).filter_map(|line| line.split_once('='))
-    };
-    let value_of =
-        |key: &str| settings().find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned());
-    let has_stanza = settings().any(|(name, value)| name.trim() == realm.as_str() && value.trim().starts_with('{'));
-    let looks_up =
-        value_of("dns_lookup_kdc").is_none_or(|value| !matches!(value.as_str(), "false" | "no" | "0" | "off"));
-    let includes = text.lines().any(|line| line.trim_start().starts_with("include"));
-    if !has_stanza && !looks_up && !includes {
+    let has_stanza = settings(text).any(|(name, value)| name == realm.as_str() && value.starts_with('{'));
+    if !has_stanza && !looks_up_kdcs(text) && !includes(text) {
         objections.push(format!(
             "it has no [realms] entry for {realm} and dns_lookup_kdc is off: add the realm with its kdc"
         ));
     }
-    if let Some(default) = value_of("default_realm").filter(|default| default != realm.as_str()) {
+    if let Some(default) = value_of(text, "default_realm").filter(|default| *default != realm.as_str()) {
         objections.push(format!(
             "its default_realm is {default}, the configured realm is {realm}; the configured one is used"
         ));
     }
     objections
+}
+
+/// Names and values, line by line.
+fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(setting)
+}
+
+/// Name and value of a line that is no comment.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.trim().split_once('=').filter(|(name, _)| !name.starts_with(['#', ';']))?;
+    Some((name.trim(), value.trim()))
+}
+
+fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    settings(text).find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// Whether the library asks DNS, as it does unless told not to.
+fn looks_up_kdcs(text: &str) -> bool {
+    value_of(text, "dns_lookup_kdc").is_none_or(|value| !matches!(value, "false" | "no" | "0" | "off"))
+}
+
+fn includes(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with("include"))
 }
 
 #[cfg(test)]
@@ -95,6 +147,21 @@ mod tests {
         let text =
             "[libdefaults]\n default_realm = ATHENA.TEST\n dns_lookup_kdc = false\n[realms]\n ATHENA.TEST = {\n }\n";
         assert_eq!(objections(text, &realm()).len(), 2);
+    }
+
+    #[test]
+    fn the_kdcs_of_a_realm_are_those_of_its_own_entry() {
+        let text = "[libdefaults]\n dns_lookup_kdc = false\n[realms]\n OTHER.TEST = {\n  kdc = kdc.other.test\n }\n \
+            EXAMPLE.TEST = {\n  # kdc = old\n  kdc = kdc1.example.test\n  admin_server = adm\n  kdc = [2001:db8::1]:88\n }\n \
+            MORE.TEST = {\n  kdc = kdc.more.test\n }\n[logging]\n kdc = FILE:/dev/null\n";
+        let named = ["kdc1.example.test", "[2001:db8::1]:88"].map(str::to_owned).to_vec();
+        assert_eq!(kdcs(text, &realm()), Kdcs::Named(named.clone()));
+        let cut = text.split_once(" }\n MORE").map(|(before, _)| format!("{before}[logging]\n kdc = FILE:/dev/null\n"));
+        assert_eq!(kdcs(&cut.unwrap(), &realm()), Kdcs::Named(named.clone()), "the section ends the entry too");
+        assert_eq!(kdcs(&generate(&realm(), &named), &realm()), Kdcs::Named(named));
+        assert_eq!(kdcs("[libdefaults]\n default_realm = EXAMPLE.TEST\n", &realm()), Kdcs::Srv);
+        assert_eq!(kdcs("[libdefaults]\n dns_lookup_kdc = no\n", &realm()), Kdcs::Nowhere);
+        assert_eq!(kdcs("include /etc/krb5.d/x\n[libdefaults]\n dns_lookup_kdc = no\n", &realm()), Kdcs::Elsewhere);
     }
 
     #[test]

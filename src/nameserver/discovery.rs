@@ -1,4 +1,4 @@
-//! Finding domain controllers by SRV records, asked of the system's own resolvers.
+//! Finding domain controllers and KDCs by SRV records, asked of the system's own resolvers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -53,6 +53,23 @@ pub enum DiscoveryError {
     NoServers(String),
 }
 
+/// Where a service is, as a SRV record tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The host's name, without trailing dot.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What the SRV records at this name tell, the preferred ones first; empty when there are none.
+///
+/// # Errors
+/// When no resolver of the system answers.
+pub async fn find_services(name: &Name, timeout: Duration) -> Result<Vec<Service>, DiscoveryError> {
+    Resolver::system(timeout).await?.services(name).await
+}
+
 /// A stub resolver.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
@@ -77,21 +94,23 @@ impl Resolver {
         for service in SERVICES {
             let name: Result<Name, _> = format!("{service}.{domain}").parse();
             let name = name.map_err(|cause| DiscoveryError::Domain { domain: domain.to_owned(), cause })?;
-            let hosts = self.services(&name).await?;
-            if !hosts.is_empty() {
-                return Ok(hosts.into_iter().map(|host| ServerAddress { host, address: None, port }).collect());
+            let services = self.services(&name).await?;
+            if !services.is_empty() {
+                // Their own port is the LDAP server's.
+                let server = |service: Service| ServerAddress { host: service.host, address: None, port };
+                return Ok(services.into_iter().map(server).collect());
             }
         }
         Err(DiscoveryError::NoServers(domain.to_owned()))
     }
 
-    /// Hosts of the SRV records at this name, by priority, then by weight.
-    async fn services(&self, name: &Name) -> Result<Vec<String>, DiscoveryError> {
+    /// What the SRV records at this name tell, by priority, then by weight.
+    async fn services(&self, name: &Name) -> Result<Vec<Service>, DiscoveryError> {
         let mut cause = None;
         for &server in &self.servers {
             match self.ask(server, name).await {
                 Ok(message) if matches!(message.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) => {
-                    return Ok(hosts(&message));
+                    return Ok(services(&message));
                 }
                 Ok(_) => {}
                 Err(fault) => cause = Some(Box::new(fault)),
@@ -142,19 +161,20 @@ fn asks_same(message: &Message, query: &[u8]) -> bool {
     Message::parse(query).is_ok_and(|query| query.questions == message.questions)
 }
 
-fn hosts(message: &Message) -> Vec<String> {
+fn services(message: &Message) -> Vec<Service> {
     let records = message.answers.iter().filter(|record| record.rtype == RecordType::SRV);
     let mut targets: Vec<_> = records.filter_map(|record| target(record.rdata.as_wire()).ok()).collect();
-    targets.retain(|(_, _, host)| !host.is_root());
-    targets.sort_by(|a, b| (a.0, b.1, &a.2).cmp(&(b.0, a.1, &b.2)));
-    targets.into_iter().map(|(_, _, host)| host.to_undotted()).collect()
+    // The root says that there is no such service.
+    targets.retain(|(_, _, service)| service.host != ".");
+    targets.sort_by(|a, b| (a.0, b.1, &a.2.host).cmp(&(b.0, a.1, &b.2.host)));
+    targets.into_iter().map(|(_, _, service)| service).collect()
 }
 
-/// Priority, weight and target of a SRV record (RFC 2782); its port is the LDAP server's.
-fn target(rdata: &[u8]) -> Result<(u16, u16, Name), WireError> {
+/// Priority, weight, port and target of a SRV record (RFC 2782).
+fn target(rdata: &[u8]) -> Result<(u16, u16, Service), WireError> {
     let mut reader = Reader::at(rdata, 0);
-    let (priority, weight, _port) = (reader.u16()?, reader.u16()?, reader.u16()?);
-    Ok((priority, weight, reader.name()?))
+    let (priority, weight, port) = (reader.u16()?, reader.u16()?, reader.u16()?);
+    Ok((priority, weight, Service { host: reader.name()?.to_undotted(), port }))
 }
 
 /// The `nameserver` lines; a scope id is cut off.
@@ -219,7 +239,7 @@ mod tests {
         });
         let resolver = Resolver::new(servers, Duration::from_millis(200));
         let name = "_ldap._tcp.ad.test".parse().unwrap();
-        assert_eq!(resolver.services(&name).await.unwrap(), Vec::<String>::new());
+        assert_eq!(resolver.services(&name).await.unwrap(), []);
         answering.await.unwrap();
     }
 }

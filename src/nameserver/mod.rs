@@ -15,7 +15,7 @@ mod server;
 mod session;
 mod tls;
 
-pub use discovery::DiscoveryError;
+pub use discovery::{DiscoveryError, Service, find_services};
 pub use error::{Fault, Sent, ServerError};
 pub use pool::{Pin, Pool, PoolSettings, ServerStatus, Strategy};
 pub use security::{Authentication, Gss, KeyError};
@@ -24,6 +24,6 @@ pub use session::Settings;
 pub use tls::{Tls, TlsError, TlsSettings};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

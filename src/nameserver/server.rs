@@ -160,6 +160,14 @@ impl Server {
         self.session.exchange(&request).await.map(|_| ())
     }
 
+    /// Negotiates a security context, where Kerberos is used and there is none yet; tells how long it lives.
+    ///
+    /// # Errors
+    /// When Kerberos or the server refuses.
+    pub async fn authenticate(&self) -> Result<Option<Duration>, ServerError> {
+        self.session.authenticate().await
+    }
+
     /// Deletes the security context on the server and closes the connection, within a second.
     pub async fn close(&self) {
         self.session.close().await;

@@ -154,6 +154,12 @@ impl Session {
         }
     }
 
+    /// Makes sure that there is a security context, where one is needed; tells what is left of its life.
+    pub(super) async fn authenticate(self: &Arc<Self>) -> Result<Option<Duration>, ServerError> {
+        self.key().await.map_err(|fault| self.error((Sent::Nothing, fault)))?;
+        Ok(self.context_remaining())
+    }
+
     /// Tells the server to delete the security context, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(context) = self.current() {

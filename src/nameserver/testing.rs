@@ -31,7 +31,7 @@ pub(super) fn name(text: &str) -> Name {
 
 /// How the server treats one request that is not TKEY.
 #[derive(Debug, Clone)]
-pub(super) enum Reaction {
+pub(crate) enum Reaction {
     /// As a good server does, with this code.
     Answer(Rcode),
     /// The same, in the form of Samba's internal server.
@@ -59,10 +59,10 @@ pub(super) enum Reaction {
 }
 
 /// What the server knows and does.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) script: VecDeque<Reaction>,
     pub(super) contexts: HashMap<Name, Acceptor>,
-    pub(super) requests: Vec<Message>,
+    pub(crate) requests: Vec<Message>,
     pub(super) connections: usize,
     pub(super) negotiations: usize,
     pub(super) deleted: Vec<Name>,
@@ -96,14 +96,14 @@ impl Default for TkeyManners {
 }
 
 /// A name server on a port of its own, until it is dropped.
-pub(super) struct FakeServer {
+pub(crate) struct FakeServer {
     pub(super) address: SocketAddr,
     world: Arc<Mutex<World>>,
     accepting: JoinHandle<()>,
 }
 
 impl FakeServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(None).await
     }
 
@@ -140,15 +140,15 @@ impl FakeServer {
         }
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
 
-    pub(super) fn then(&self, reactions: impl IntoIterator<Item = Reaction>) {
+    pub(crate) fn then(&self, reactions: impl IntoIterator<Item = Reaction>) {
         self.world().script.extend(reactions);
     }
 
-    pub(super) fn address(&self) -> ServerAddress {
+    pub(crate) fn address(&self) -> ServerAddress {
         let host = "ns1.example.test".to_owned();
         ServerAddress { host, address: Some(self.address.ip()), port: self.address.port() }
     }
@@ -164,11 +164,11 @@ impl Drop for FakeServer {
     }
 }
 
-pub(super) fn settings(authentication: Authentication) -> Arc<Settings> {
+pub(crate) fn settings(authentication: Authentication) -> Arc<Settings> {
     Arc::new(Settings { timeout: TIMEOUT, authentication, tls: None, sign_reads: true })
 }
 
-pub(super) fn hmac() -> Authentication {
+pub(crate) fn hmac() -> Authentication {
     Authentication::Hmac { name: name("key.test"), key: HmacKey::new(HmacAlgorithm::Sha256, SECRET.to_vec()) }
 }
 
@@ -411,7 +411,7 @@ pub(super) const SOA: &[u8] = b"\xc0\x0c\x00\x06\x00\x01\x00\x00\x00\x3c\x00\x16
 /// A NS record at the question's name.
 pub(super) const NS: &[u8] = b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x07\x03ns1\x01x\x00";
 /// A TXT record at the question's name.
-pub(super) const TXT: &[u8] = b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x03\x02hi";
+pub(crate) const TXT: &[u8] = b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x03\x02hi";
 
 fn bare_error(octets: &[u8], error: Rcode) -> Vec<u8> {
     let key = name("key.test");

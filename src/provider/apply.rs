@@ -95,13 +95,30 @@ impl<'a, A: Authority> Apply<'a, A> {
         self.ledger = Ledger::open(grouped.groups, memory, &self.copies, now);
         self.ledger.refuse_beforehand(refused);
         self.ledger.refuse_beforehand(grouped.refused);
-        let outcome = self.apply_all().await;
+        let outcome = match self.look_first().await {
+            Ok(()) => self.apply_all().await,
+            Err(failure) => Err(failure),
+        };
         let rejections = self.ledger.close(memory, &self.copies, now);
         Applied { outcome: outcome.map(|()| rejections), changed: self.changed }
     }
 
     fn copy(&self, zone: &ZoneName) -> Option<Arc<ZoneContents>> {
         self.means.authority.copy(&self.pin, zone)
+    }
+
+    /// Without prerequisites nothing but a fresh copy tells what somebody else has written since the last one.
+    async fn look_first(&mut self) -> Result<(), Failure> {
+        if self.means.policy.prerequisites {
+            return Ok(());
+        }
+        for zone in self.ledger.zones() {
+            let old = self.copies.get(&zone).cloned();
+            if !self.refresh(&zone).await? {
+                self.copies.extend(old.map(|old| (zone, old)));
+            }
+        }
+        Ok(())
     }
 
     async fn apply_all(&mut self) -> Result<(), Failure> {
@@ -367,7 +384,11 @@ impl<'a, A: Authority> Apply<'a, A> {
             update.prerequisites.extend(step.step.read_back().prerequisites);
         }
         match self.means.authority.update(&mut self.pin, &update).await {
-            Outcome::Applied => Ok(true),
+            Outcome::Applied => {
+                // A read that began before the change may bring a copy without it.
+                self.means.authority.remember(&self.pin, &batch.update(&update.zone));
+                Ok(true)
+            }
             Outcome::Stopped(failure) => Err(failure),
             _ => Ok(false),
         }

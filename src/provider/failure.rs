@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::dns::tsig::TsigError;
-use crate::dns::{ReplyError, TransferError};
+use crate::dns::{Rcode, ReplyError, TransferError};
 use crate::gss::{GssError, code};
 use crate::nameserver::Fault;
 use crate::plan::Reason;
@@ -182,7 +182,7 @@ impl Cause {
             Self::PrincipalUnknown => (
                 "principal_unknown",
                 "the KDC does not know the client principal",
-                "check RFC2136_KERBEROS_USERNAME and that the account exists in the realm",
+                "check RFC2136_KERBEROS_USERNAME and RFC2136_KERBEROS_REALM: the account must exist in that realm",
             ),
             Self::SpnUnknown => (
                 "spn_unknown",
@@ -192,7 +192,7 @@ impl Cause {
             Self::PreauthenticationFailed => (
                 "preauthentication_failed",
                 "the password is wrong, or the keytab is older than the last password change",
-                "correct the password, or export the keytab anew; it is read again when the file changes",
+                "correct RFC2136_KERBEROS_PASSWORD or its file, or export the keytab of RFC2136_KERBEROS_KEYTAB anew; files are read again when they change",
             ),
             Self::AccountRevoked => (
                 "account_revoked",
@@ -355,6 +355,20 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// Why a server did not do an update, from its response code.
+    #[must_use]
+    pub const fn of_update(rcode: Rcode) -> Self {
+        match rcode {
+            Rcode::NXDOMAIN | Rcode::YXDOMAIN | Rcode::NXRRSET | Rcode::YXRRSET => Self::PrerequisiteFailed,
+            Rcode::REFUSED => Self::RefusedByPolicy,
+            Rcode::NOTIMP => Self::RecordTypeNotSupported,
+            Rcode::NOTAUTH => Self::NotAuthoritative,
+            _ => Self::ServerFailed,
+        }
+    }
+}
+
 impl From<&GssError> for Cause {
     fn from(error: &GssError) -> Self {
         match error.minor {
@@ -411,13 +425,15 @@ impl From<&Fault> for Cause {
             Fault::Rejected { error: TsigError::BadTime { .. }, .. } => Self::ClockSkew,
             Fault::Rejected { .. } => Self::TsigRejected,
             Fault::Unverified(_) | Fault::SignatureGap => Self::UnverifiedReply,
+            // Servers refuse queries for zones that are not theirs.
+            Fault::Reply(ReplyError::Refused) => Self::NotAuthoritative,
             Fault::Reply(error) | Fault::Transfer(TransferError::Reply(error)) => Self::from(error),
             Fault::Transfer(_) => Self::TransferIncomplete,
         }
     }
 }
 
-/// Only reading asks queries, so a refused one is a refused read.
+/// What a transfer, or the query before it, was answered.
 impl From<&ReplyError> for Cause {
     fn from(error: &ReplyError) -> Self {
         match error {

@@ -1,5 +1,6 @@
 //! The real authority: a pool of name servers and the copies of their zones.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::{Cause, Failure};
 use crate::config::ReadMode;
 use crate::dns::{Rcode, ServerAddress, Update, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
-use crate::nameserver::{self, Authenticity, Pin, Pool, Sent, Server, ServerError, UpdateReply};
+use crate::nameserver::{self, Authenticity, DiscoveryError, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
 
 /// Name servers with what is known of their zones.
@@ -67,11 +68,11 @@ impl Authority for Servers {
     type Pin = Pin;
 
     async fn pin_for_read(&self) -> Result<Pin, Failure> {
-        self.pool.advance().await.map_err(|error| undiscovered(&error))
+        self.pool.advance().await.map_err(|error| Failure::from(&error))
     }
 
     async fn pin_for_write(&self) -> Result<Pin, Failure> {
-        self.pool.pin().await.map_err(|error| undiscovered(&error))
+        self.pool.pin().await.map_err(|error| Failure::from(&error))
     }
 
     fn server(&self, pin: &Pin) -> String {
@@ -119,7 +120,7 @@ impl Authority for Servers {
     }
 
     fn copy(&self, pin: &Pin, zone: &ZoneName) -> Option<Arc<ZoneContents>> {
-        self.copies.get(zone, pin.server().address()).map(|copy| copy.contents)
+        self.copies.trusted(zone, pin.server().address()).map(|copy| copy.contents)
     }
 
     fn remember(&self, pin: &Pin, update: &Update) {
@@ -205,26 +206,26 @@ fn print(server: &ServerAddress, update: &Update) -> Outcome {
 
 /// What an answer to an update means.
 fn judge(reply: &UpdateReply, zone: &ZoneName, server: &Server) -> Outcome {
-    let found = |cause| Failure::new(cause, format!("name server {}, zone {zone}: {}", server.address(), reply.rcode));
-    let denied = |cause, maybe_applied| Outcome::Denied { failure: found(cause), maybe_applied };
-    match (reply.rcode, &reply.authenticity) {
-        (Rcode::NOERROR, Authenticity::Unverified(flaw)) => Outcome::Unverified(Failure::new(
-            Cause::UnverifiedReply,
-            format!("name server {}, zone {zone}: {flaw}", server.address()),
-        )),
-        (Rcode::NOERROR, Authenticity::Verified(_) | Authenticity::NotAsked) => Outcome::Applied,
-        (Rcode::NXDOMAIN | Rcode::YXDOMAIN | Rcode::NXRRSET | Rcode::YXRRSET, _) => {
-            Outcome::PrerequisiteFailed(found(Cause::PrerequisiteFailed))
-        }
-        (Rcode::REFUSED, _) => denied(Cause::RefusedByPolicy, false),
-        (Rcode::NOTIMP, _) => denied(Cause::RecordTypeNotSupported, false),
-        (Rcode::NOTAUTH, _) => Outcome::ZoneUnusable(found(Cause::NotAuthoritative)),
-        _ => denied(Cause::ServerFailed, true),
+    let about = |detail: &dyn fmt::Display| format!("name server {}, zone {zone}: {detail}", server.address());
+    if reply.rcode == Rcode::NOERROR {
+        return match &reply.authenticity {
+            Authenticity::Unverified(flaw) => Outcome::Unverified(Failure::new(Cause::UnverifiedReply, about(flaw))),
+            Authenticity::Verified(_) | Authenticity::NotAsked => Outcome::Applied,
+        };
+    }
+    let failure = Failure::new(Cause::of_update(reply.rcode), about(&reply.rcode));
+    match failure.cause {
+        Cause::PrerequisiteFailed => Outcome::PrerequisiteFailed(failure),
+        Cause::NotAuthoritative => Outcome::ZoneUnusable(failure),
+        // Only a plain failure leaves it open whether something was done before.
+        cause => Outcome::Denied { failure, maybe_applied: cause == Cause::ServerFailed },
     }
 }
 
-fn undiscovered(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::new(Cause::ServerUnreachable, super::failure::chain(error))
+impl From<&DiscoveryError> for Failure {
+    fn from(error: &DiscoveryError) -> Self {
+        Self::new(Cause::ServerUnreachable, super::failure::chain(error))
+    }
 }
 
 impl From<&ServerError> for Failure {

@@ -109,6 +109,22 @@ fn causes(rejections: &[Rejection]) -> BTreeMap<&'static str, usize> {
     causes
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_read_that_began_before_a_write_does_not_hide_it() {
+    let world = world_with(|settings| settings.policy.profile = ServerProfile::Auto);
+    world.authority.world().delay = Duration::from_secs(1);
+    let created = hosts(0..1);
+    let read = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.service.check_readiness().await;
+    };
+    let (rejections, ()) = tokio::join!(world.apply(&created), read);
+    assert_eq!(rejections.unwrap(), []);
+    let deleted = Changes { delete: created.create, ..Changes::default() };
+    assert_eq!(world.apply(&deleted).await.unwrap(), []);
+    assert_eq!(world.held(), BTreeMap::new(), "204 for a delete that was never sent");
+}
+
 #[tokio::test]
 async fn a_few_bad_records_among_many_are_found_and_the_rest_applied_and_next_time_only_they_are_tried() {
     let world = world();

@@ -138,6 +138,12 @@ impl<S: ZoneSource> ZoneCopies<S> {
         self.lock().slots.get(&key(zone, server))?.copy()
     }
 
+    /// The copy to start changes from; none while it is doubted.
+    #[must_use]
+    pub fn trusted(&self, zone: &ZoneName, server: &ServerAddress) -> Option<ZoneCopy> {
+        self.lock().slots.get(&key(zone, server))?.trusted()
+    }
+
     /// Why the last refresh failed; none after one that succeeded.
     #[must_use]
     pub fn failure(&self, zone: &ZoneName, server: &ServerAddress) -> Option<S::Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ZoneSource;
-use crate::dns::{Outcome, ReplyError, ServerAddress, ZoneContents, ZoneName};
+use crate::dns::{Outcome, ServerAddress, ZoneContents, ZoneName};
 use crate::nameserver::{Fault, Server, ServerError};
 
 impl ZoneSource for Server {
@@ -27,7 +27,6 @@ impl ZoneSource for Server {
 
     fn wants_whole(error: &ServerError) -> bool {
         matches!(&error.fault, Fault::Transfer(error) if error.wants_whole())
-            || matches!(error.fault, Fault::Reply(ReplyError::Failed(_)))
     }
 }
 

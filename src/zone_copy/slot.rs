@@ -54,6 +54,11 @@ impl<E: Clone> Slot<E> {
         self.held.as_ref().map(|held| held.copy.clone())
     }
 
+    /// The copy, unless an update whose outcome is unknown may have changed the zone since.
+    pub(super) fn trusted(&self) -> Option<ZoneCopy> {
+        self.held.as_ref().filter(|held| !held.doubtful).map(|held| held.copy.clone())
+    }
+
     /// What a refresh starts from.
     pub(super) fn base(&self) -> Option<Base> {
         self.held.as_ref().map(Held::base)

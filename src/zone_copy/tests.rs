@@ -283,6 +283,17 @@ async fn a_doubted_copy_is_read_whole_where_the_serial_tells_nothing() {
 }
 
 #[tokio::test]
+async fn no_change_starts_from_a_doubted_copy() {
+    let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
+    read(&copies, &server).await;
+    assert!(copies.trusted(&zone(), &server.address).is_some());
+    copies.invalidate(&zone(), &server.address);
+    assert!(copies.trusted(&zone(), &server.address).is_none());
+    read(&copies, &server).await;
+    assert!(copies.trusted(&zone(), &server.address).is_some());
+}
+
+#[tokio::test]
 async fn reading_back_never_takes_a_transfer_that_began_before() {
     for invalidated in [false, true] {
         let (copies, server) = (ZoneCopies::new(), Arc::new(Server::gated("ns1.test")));

@@ -6,7 +6,34 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod causes;
+mod check;
+mod convergence;
 mod credentials;
+mod ending;
 mod failover;
+mod injection;
+mod isolation;
 mod kerberos;
+mod messages;
+mod modes;
+mod ownership;
+mod reading;
+mod realm;
+mod record_types;
+mod retries;
+mod signatures;
 mod tls;
+mod tree;
+mod type_changes;
+mod zones;
+
+use support::{Kdc, Named, Settings, Sidecar};
+
+/// A KDC, a name server with `example.test`, and a sidecar with a keytab.
+fn example() -> (Kdc, Named, Sidecar) {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let sidecar = Settings::keytab(&kdc, &named, &["example.test"]).start();
+    (kdc, named, sidecar)
+}

@@ -10,6 +10,8 @@ pub struct Endpoint {
     pub targets: Vec<String>,
     pub ttl: u32,
     pub owner: Option<String>,
+    resource: Option<String>,
+    registry_name: Option<String>,
 }
 
 impl Endpoint {
@@ -21,6 +23,8 @@ impl Endpoint {
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
             ttl: 0,
             owner: Some("default".to_owned()),
+            resource: None,
+            registry_name: None,
         }
     }
 
@@ -45,7 +49,22 @@ impl Endpoint {
         Self { owner: None, ..self }
     }
 
+    /// The Kubernetes object behind it, as its labels and its registry TXT tell.
+    #[must_use]
+    pub fn resource_named(self, resource: &str) -> Self {
+        Self { resource: Some(resource.to_owned()), ..self }
+    }
+
+    /// Another name for its registry TXT, as `--txt-prefix` makes it.
+    #[must_use]
+    pub fn registry_named(self, name: &str) -> Self {
+        Self { registry_name: Some(name.to_owned()), ..self }
+    }
+
     fn resource(&self) -> String {
+        if let Some(resource) = &self.resource {
+            return resource.clone();
+        }
         let label = self.name.split('.').next().unwrap_or_default();
         format!("service/default/{}", if label == "*" { "wildcard" } else { label })
     }
@@ -73,8 +92,8 @@ impl Endpoint {
         let owner = self.owner.as_deref().unwrap_or_default();
         let text =
             format!("\"heritage=external-dns,external-dns/owner={owner},external-dns/resource={}\"", self.resource());
-        let name = format!("{}-{}", self.record_type.to_lowercase(), self.name);
-        Self { ttl: 0, ..Self::new(&name, "TXT", &[&text]) }
+        let usual = || format!("{}-{}", self.record_type.to_lowercase(), self.name);
+        Self::new(&self.registry_name.clone().unwrap_or_else(usual), "TXT", &[&text])
     }
 
     fn registry_json(&self) -> Value {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// What provides every server program and tool that the tests run.
 const INSTALL: &str = "apt-get install -y --no-install-recommends \
-                       bind9 bind9-dnsutils krb5-kdc krb5-admin-server krb5-user openssl util-linux";
+                       bind9 bind9-dnsutils krb5-kdc krb5-admin-server krb5-user openssl util-linux faketime";
 
 /// Where `program` is; servers live where a user's `PATH` does not look.
 ///

@@ -1,5 +1,6 @@
 //! A TCP relay in front of a name server that reads every DNS message, and can cut, swallow or alter it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use hickory_proto::op::{self, OpCode};
+use hickory_proto::rr::Name;
 
 use super::daemon::Place;
 
@@ -18,6 +20,10 @@ pub struct Message {
     /// Number of the TCP connection.
     pub connection: usize,
     pub bytes: Vec<u8>,
+    /// What it answers, where it is an answer.
+    pub question: Option<Arc<Self>>,
+    /// Its number among the answers to that, counted from 0.
+    pub nth: usize,
 }
 
 impl Message {
@@ -35,9 +41,30 @@ impl Message {
         self.request && self.op_code() == OpCode::Update
     }
 
-    /// Records in the third section: of an UPDATE, the update section.
+    /// An UPDATE message from the sidecar that is to change something.
+    pub fn is_change(&self) -> bool {
+        self.is_update() && self.operations() > 0
+    }
+
+    /// The answer to an UPDATE message that is to change something.
+    pub fn answers_change(&self) -> bool {
+        self.question.as_ref().is_some_and(|question| question.is_change())
+    }
+
+    /// Records in the second section: of an UPDATE, the prerequisites.
+    pub fn prerequisites(&self) -> u16 {
+        u16::from_be_bytes([self.bytes[6], self.bytes[7]])
+    }
+
+    /// Records in the third section: of an UPDATE, what it changes.
     pub fn operations(&self) -> u16 {
         u16::from_be_bytes([self.bytes[8], self.bytes[9]])
+    }
+
+    /// Names in the update section, without final dots.
+    pub fn changed_names(&self) -> BTreeSet<String> {
+        let name = |name: &Name| name.to_string().trim_end_matches('.').to_owned();
+        self.decode().authorities.iter().map(|record| name(&record.name)).collect()
     }
 }
 
@@ -57,12 +84,17 @@ pub enum Action {
     Replace(Vec<u8>),
 }
 
+/// A request, and how many answers it has had.
+type Asked = (Arc<Message>, usize);
+
 type Rule = Box<dyn FnMut(&Message) -> Action + Send>;
 
 struct Shared {
     target: SocketAddr,
     rule: Mutex<Rule>,
     messages: Mutex<Vec<Message>>,
+    /// Requests by connection and message ID, with the number of answers so far.
+    asked: Mutex<HashMap<(usize, [u8; 2]), Asked>>,
     open: Mutex<Vec<TcpStream>>,
     connections: AtomicUsize,
     closed: AtomicBool,
@@ -81,6 +113,7 @@ impl Forwarder {
             target,
             rule: Mutex::new(Box::new(|_| Action::Pass)),
             messages: Mutex::default(),
+            asked: Mutex::default(),
             open: Mutex::default(),
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -172,6 +205,22 @@ impl Drop for Forwarder {
     }
 }
 
+impl Shared {
+    /// Tells requests and answers apart, and which belong together.
+    fn note(&self, request: bool, connection: usize, bytes: Vec<u8>) -> Message {
+        let mut asked = self.asked.lock().unwrap();
+        let key = (connection, [bytes[0], bytes[1]]);
+        let mut message = Message { request, connection, bytes, question: None, nth: 0 };
+        if request {
+            asked.insert(key, (Arc::new(message.clone()), 0));
+        } else if let Some((question, answers)) = asked.get_mut(&key) {
+            (message.question, message.nth) = (Some(question.clone()), *answers);
+            *answers += 1;
+        }
+        message
+    }
+}
+
 fn relay(shared: &Arc<Shared>, client: TcpStream) -> std::io::Result<()> {
     let server = TcpStream::connect(shared.target)?;
     for stream in [&client, &server] {
@@ -203,7 +252,7 @@ fn copy(
         from.read_exact(&mut length)?;
         let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
         from.read_exact(&mut bytes)?;
-        let message = Message { request, connection, bytes };
+        let message = shared.note(request, connection, bytes);
         let action = (shared.rule.lock().unwrap())(&message);
         let mut frame = [&length[..], &message.bytes].concat();
         shared.messages.lock().unwrap().push(message);

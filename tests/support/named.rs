@@ -22,6 +22,7 @@ pub struct NamedOptions {
     keys: String,
     options: String,
     tls: Option<String>,
+    severity: &'static str,
 }
 
 impl NamedOptions {
@@ -67,6 +68,12 @@ impl NamedOptions {
         self
     }
 
+    /// Logs no more than a server in use would; [`Named::updates`] and [`Named::negotiations`] see nothing then.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { severity: "notice", ..self }
+    }
+
     /// Listens for DNS over TLS too, with a certificate of its own authority.
     #[must_use]
     pub fn tls(self) -> Self {
@@ -104,6 +111,7 @@ impl Named {
             keys: String::new(),
             options: String::new(),
             tls: None,
+            severity: "debug 3",
         }
     }
 
@@ -114,8 +122,9 @@ impl Named {
 
     fn start(options: NamedOptions) -> Self {
         let directory = Directory::new();
-        // A copy, since AppArmor on Debian confines the program at its own path to its own directories.
-        fs::copy(find("named"), directory.join("named")).unwrap();
+        // A copy, since AppArmor on Debian confines the program at its own path to its own directories. Made by a
+        // process of its own: a file open for writing here may be so in another thread's child, and then cannot be run.
+        run(command(find("cp")).arg(find("named")).arg(directory.join("named")));
         let mut named = Self { daemon: None, options, place: Place::free(), tls_place: Place::free(), directory };
         if named.options.tls.is_some() {
             named.make_certificates();
@@ -130,7 +139,7 @@ impl Named {
     }
 
     fn configuration(&self) -> String {
-        let NamedOptions { keys, options, .. } = &self.options;
+        let NamedOptions { keys, options, severity, .. } = &self.options;
         let (port, tls_port) = (self.place.port, self.tls_place.port);
         let directory = self.directory.path().display();
         let keytab = self.options.keytab.as_ref().map(|file| format!("tkey-gssapi-keytab \"{}\";", file.display()));
@@ -147,7 +156,7 @@ impl Named {
              listen-on port {port} {{ 127.0.0.1; }};\n  {listen_tls}\n  listen-on-v6 {{ none; }};\n  {keytab}\n  \
              recursion no; dnssec-validation no; notify no; minimal-responses yes; empty-zones-enable no;\n  \
              allow-query {{ any; }}; tcp-clients 500;\n  {options}}};\n\
-             logging {{\n  channel log {{ file \"{directory}/named.log\"; severity debug 3; print-time iso8601; \
+             logging {{\n  channel log {{ file \"{directory}/named.log\"; severity {severity}; print-time iso8601; \
              print-category yes; print-severity yes; }};\n  category default {{ log; }};\n  \
              category lame-servers {{ null; }};\n}};\n{zones}"
         )
@@ -286,8 +295,11 @@ impl Named {
 
     /// The RDATA of an answer, one line each, sorted; a CNAME on the way is among them.
     pub fn answer(&self, name: &str, record_type: &str) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.dig(&["+short", "-q", name, "-t", record_type]).lines().map(str::to_owned).collect();
+        // The NS of a delegation are no answer but a referral.
+        let sections: &[&str] = if record_type == "NS" { &["+noall", "+answer", "+authority"] } else { &["+short"] };
+        let text = self.dig(&[sections, &["-q", name, "-t", record_type]].concat());
+        let rdata = |line: &str| line.split_once("\tIN\tNS\t").map_or(line, |(_, rdata)| rdata).to_owned();
+        let mut lines: Vec<String> = text.lines().filter(|line| !line.contains("\tSOA\t")).map(rdata).collect();
         assert!(!lines.iter().any(|line| line.starts_with(";;")), "{lines:?}");
         lines.sort();
         lines

@@ -5,10 +5,10 @@ set -eu
 
 # libgssapi is bound by bindgen (libclang), ring is C.
 build='libkrb5-dev libclang-dev pkg-config gcc libc6-dev'
-# named, its tools, dig and nsupdate; a KDC with kadmin.local; setpriv, which ends servers with the test.
-demo='bind9 bind9-utils bind9-dnsutils krb5-kdc krb5-admin-server krb5-user util-linux'
-# In addition: certificates for DNS over TLS, network namespaces, pkill and ps, another time of day.
-servers="$demo openssl iproute2 procps faketime"
+# named, dig and nsupdate; a KDC with kadmin.local; setpriv, which ends servers with the test.
+demo='bind9 bind9-dnsutils krb5-kdc krb5-admin-server util-linux'
+# In addition: kinit, certificates for DNS over TLS, network namespaces, ps, another time of day.
+servers="$demo bind9-utils krb5-user openssl iproute2 procps faketime"
 samba='samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba
     python3-markdown ldb-tools tdb-tools'
 # libFuzzer is C++.

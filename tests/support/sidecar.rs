@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -91,11 +91,21 @@ impl Settings {
         &self.variables
     }
 
-    fn spawn(&self) -> Daemon {
+    fn command(&self) -> Command {
         assert!(self.program.is_file(), "{} is missing: run cargo build first", self.program.display());
         let mut command = Daemon::command(self.program.clone());
         command.envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Daemon::spawn(&mut command)
+        command
+    }
+
+    fn spawn(&self) -> Daemon {
+        Daemon::spawn(&mut self.command())
+    }
+
+    /// Runs another subcommand to its end: its exit code and what it wrote to standard output.
+    pub fn output(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command().args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
     /// Starts the sidecar, and until it listens.
@@ -272,10 +282,40 @@ impl Sidecar {
         entries
     }
 
+    /// The entry of `rejected` in `/status` for this name and type.
+    pub fn rejection(&self, name: &str, record_type: &str) -> Value {
+        let status = self.status();
+        let mut entries = status["rejected"].as_array().unwrap().iter();
+        let found = entries.find(|entry| entry["name"] == name && entry["type"] == record_type);
+        found.unwrap_or_else(|| panic!("{name} {record_type} is not among {status}")).clone()
+    }
+
     /// `GET /readyz`: status and body.
     pub fn readyz(&self) -> (u16, Value) {
         let answer = self.admin("/readyz");
         (answer.status, answer.json())
+    }
+
+    /// Waits until it is ready, and until then for whatever else it does at its start.
+    pub fn becomes_ready(&self) -> &Self {
+        wait_until("it is ready", Duration::from_secs(20), || self.readyz().0 == 200);
+        self
+    }
+
+    /// Waits until `/readyz` names this cause.
+    ///
+    /// # Panics
+    /// With what it says instead after a while.
+    pub fn is_unready_for(&self, cause: &str) {
+        let start = Instant::now();
+        loop {
+            let (status, causes) = self.readyz();
+            if status == 503 && causes["causes"][0]["cause"] == cause {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{cause} expected: {causes}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// `GET /metrics`: the sum of the samples of `name` whose labels contain `labels`.

@@ -5,7 +5,7 @@
 /// Not here: messages of prerequisites alone that hold, of which named says nothing. A [`super::Forwarder`] sees all.
 #[derive(Debug, Clone, Default)]
 pub struct LoggedUpdate {
-    /// Address and port that it came from.
+    /// Object in named, address and port that it came from.
     pub client: String,
     /// Key that signed it; the principal for GSS-TSIG.
     pub key: Option<String>,
@@ -51,8 +51,8 @@ pub fn parse(log: &str) -> Vec<LoggedUpdate> {
         let Some((source, event)) = line.split_once("client @").and_then(|(_, rest)| rest.split_once(": ")) else {
             continue;
         };
-        let peer = source.split(' ').nth(1).unwrap_or_default();
-        let client = peer.split('/').next().unwrap_or_default();
+        // Object and peer: the next message of a connection may be taken up before this one's object is free.
+        let client = source.split("/key ").next().unwrap_or_default().split(" (").next().unwrap_or_default();
         let open = updates.iter_mut().rev().find(|update| !update.ended && update.client == client);
         if event == "reset client" {
             if let Some(open) = open {

@@ -80,6 +80,8 @@ fn unverified(key: &Key, error: StreamError<KeyError>) -> Fault {
         StreamError::Flaw { flaw: Flaw::Rejected { error, signed }, .. } => {
             Fault::Rejected { key: key.name().clone(), error, signed }
         }
-        StreamError::Flaw { message, flaw } => refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply),
+        StreamError::Flaw { message, flaw } => {
+            refusal(&message).map_or(Fault::Unverified(flaw), |error| Fault::Transfer(error.into()))
+        }
     }
 }

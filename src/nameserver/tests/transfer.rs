@@ -100,7 +100,10 @@ async fn a_refused_transfer_is_told_as_such_signed_or_not() {
         assert!(refused, "{error:?}");
         assert!(!error.is_transport());
     }
-    assert!(matches!(server.transfer(&zone()).await.unwrap_err().fault, Fault::Reply(ReplyError::Refused)));
+    assert!(matches!(
+        server.transfer(&zone()).await.unwrap_err().fault,
+        Fault::Transfer(TransferError::Reply(ReplyError::Refused))
+    ));
 }
 
 #[tokio::test]

@@ -1,0 +1,75 @@
+//! The preflight: configuration, Kerberos, servers and zones, step by step in plain words, each with a remedy.
+//!
+//! It uses the sidecar's own environment, and writes one TXT record per zone, which it deletes again. Every step has a
+//! deadline; none hides what the others find.
+
+use std::time::Duration;
+
+use crate::app;
+use crate::config::{Authentication, Loaded};
+use crate::nameserver::Pool;
+use crate::provider::failure::chain;
+
+mod as_exchange;
+mod clock;
+mod kdc;
+mod kerberos;
+mod report;
+mod servers;
+mod trial;
+mod zones;
+
+pub use report::{Report, Step, Verdict};
+use zones::Candidate;
+
+/// Longest wait for a KDC, which the Kerberos library itself waits for half a minute.
+const KDC_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Checks everything that a sidecar with this configuration needs; `tell` hears of each step as it is done.
+pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Step)) -> Report {
+    let Loaded { config, warnings } = loaded;
+    let mut report = Report::default();
+    let mut note = |steps: Vec<Step>| {
+        steps.iter().for_each(&mut tell);
+        let is_good = steps.iter().all(|step| step.verdict != Verdict::Failed);
+        report.steps.extend(steps);
+        is_good
+    };
+    let zones = config.zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    note(vec![Step::ok("configuration", "environment", format!("valid, for {zones}"))]);
+    let warnings = warnings.iter().chain(&config.inspect_files()).map(Step::from).collect();
+    note(warnings);
+    let (mut credential, mut login) = (None, None);
+    if let Authentication::Gss(kerberos) = &config.authentication {
+        note(kerberos::inspect(kerberos));
+        let ours = credential.insert(app::credential(kerberos));
+        let steps = kerberos::check(kerberos, ours).await;
+        login = steps.last().filter(|login| login.verdict == Verdict::Ok).map(|_| ours.clone());
+        note(steps);
+    }
+    let session = match app::session_settings(config, credential.as_ref()) {
+        Ok(session) => session,
+        Err(error) => {
+            let remedy = "check RFC2136_TLS_CA, RFC2136_TLS_CLIENT_CERT and RFC2136_TLS_CLIENT_CERT_KEY";
+            note(vec![Step::broken("tls", "files", chain(&error), remedy)]);
+            return report;
+        }
+    };
+    let pool = Pool::new(app::pool_settings(config, session.clone()));
+    note(servers::find(config, &pool).await);
+    let mut candidates = Vec::new();
+    for server in pool.servers() {
+        let steps = servers::check(config, login.as_ref(), &server).await;
+        let answers = steps.iter().any(|step| step.step == "server" && step.verdict == Verdict::Ok);
+        let is_usable = steps.iter().all(|step| !matches!(step.verdict, Verdict::Failed | Verdict::Skipped));
+        candidates.extend(answers.then_some(Candidate { server, is_usable }));
+        note(steps);
+    }
+    for zone in &config.zones {
+        note(zones::check(config, &session, zone, &candidates).await);
+    }
+    // Signed answers have told by now.
+    note(candidates.iter().filter_map(|candidate| servers::clock(&candidate.server)).collect());
+    pool.close().await;
+    report
+}
