@@ -405,3 +405,22 @@ fn at_most_thirty_two_rejected_groups_are_tried_in_an_apply_oldest_first() {
     rejected.listed();
     assert_eq!(rejected.admit(groups, &copies, at(2001)).together.len(), 40);
 }
+
+#[test]
+fn name_servers_of_a_delegation_are_replaced_whole() {
+    let policy = zone();
+    let name = "child.example.test";
+    let mut world = World::new(&policy);
+    world.apply_all(&create(owned(name, "NS", &["a.test", "b.test"])), &policy);
+    let change = Changes {
+        update_old: owned(name, "NS", &["a.test", "b.test"]),
+        update_new: owned(name, "NS", &["b.test", "c.test"]),
+        ..Changes::default()
+    };
+    let outcome = world.apply(&change, &policy);
+    let operations = &outcome.batches[0].steps[0].step.operations;
+    assert!(matches!(operations[..], [Operation::DeleteRrset { .. }, Operation::Add { .. }, Operation::Add { .. }]));
+    assert_eq!(world.texts(name, "NS"), ["b.test", "c.test"]);
+    world.apply_all(&Changes { delete: owned(name, "NS", &["b.test", "c.test"]), ..Changes::default() }, &policy);
+    assert_eq!(world.texts(name, "NS"), [""; 0]);
+}
