@@ -71,7 +71,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     }
     let pool = Pool::new(pool_settings(&config, session_settings(&config, credential.as_ref())?));
     let metrics = Arc::new(Metrics::new());
-    let how = ServersSettings { read: config.read, dry_run: config.dry_run };
+    let how = ServersSettings { read: config.read, profile: config.profile, dry_run: config.dry_run };
     let servers = Servers::new(pool, how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;

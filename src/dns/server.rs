@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::RecordType;
+
 /// One entry of `RFC2136_HOST`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServerSource {
@@ -65,6 +67,28 @@ impl ServerProfile {
         match self {
             Self::Auto | Self::Bind => 64_000,
             Self::Samba | Self::Windows => 15 * 1024,
+        }
+    }
+
+    /// Whether such a server may hold the type: Samba's internal DNS answers NOTIMP to others, its BIND9_DLZ SERVFAIL.
+    #[must_use]
+    pub const fn holds(self, rtype: RecordType) -> bool {
+        match self {
+            Self::Auto | Self::Bind => true,
+            Self::Samba => matches!(
+                rtype,
+                RecordType::A
+                    | RecordType::AAAA
+                    | RecordType::CNAME
+                    | RecordType::TXT
+                    | RecordType::NS
+                    | RecordType::PTR
+                    | RecordType::MX
+                    | RecordType::SRV
+            ),
+            Self::Windows => {
+                !matches!(rtype, RecordType::CAA | RecordType::SSHFP | RecordType::SVCB | RecordType::HTTPS)
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Signing gives the octets to send together with the only value that can verify the answer. No answer is worth
 //! anything before [`Transaction::verify`] or [`Stream::verify`] has made a [`Verified`] message of it.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::message::{Message, Rcode};
@@ -90,6 +92,15 @@ pub enum Form {
     Standard,
     /// By the request's MAC without its length, as Samba's internal DNS server does; just as authentic.
     Samba,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standard => "they cover the request's MAC with its length (RFC 8945)",
+            Self::Samba => "they cover the request's MAC without its length, as Samba's internal DNS signs",
+        })
+    }
 }
 
 /// An answer, and what its signature is worth.

@@ -41,7 +41,7 @@ pub enum Prerequisite {
     RrsetEquals(Rrset),
 }
 
-/// A change of one record. There is none that deletes an RRset or a name: only what is named goes.
+/// A change of one record, or the end of an RRset. There is none that deletes a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Adds a record to its RRset (RFC 2136 §2.5.1).
@@ -63,6 +63,13 @@ pub enum Operation {
         rtype: RecordType,
         /// RDATA.
         rdata: Rdata,
+    },
+    /// Deletes the RRset, whatever it holds (RFC 2136 §2.5.2).
+    DeleteRrset {
+        /// Owner name.
+        name: Name,
+        /// Record type.
+        rtype: RecordType,
     },
 }
 
@@ -137,22 +144,24 @@ impl Operation {
     /// Owner name.
     #[must_use]
     pub const fn name(&self) -> &Name {
-        let (Self::Add { name, .. } | Self::Delete { name, .. }) = self;
+        let (Self::Add { name, .. } | Self::Delete { name, .. } | Self::DeleteRrset { name, .. }) = self;
         name
     }
 
     /// Record type.
     #[must_use]
     pub const fn rtype(&self) -> RecordType {
-        let (Self::Add { rtype, .. } | Self::Delete { rtype, .. }) = self;
+        let (Self::Add { rtype, .. } | Self::Delete { rtype, .. } | Self::DeleteRrset { rtype, .. }) = self;
         *rtype
     }
 
     /// Upper bound of the octets it takes in a message.
     #[must_use]
     pub fn octets(&self) -> usize {
-        let (Self::Add { name, rdata, .. } | Self::Delete { name, rdata, .. }) = self;
-        record_octets(name, rdata.as_wire())
+        match self {
+            Self::Add { name, rdata, .. } | Self::Delete { name, rdata, .. } => record_octets(name, rdata.as_wire()),
+            Self::DeleteRrset { name, .. } => record_octets(name, &[]),
+        }
     }
 
     /// Does to a copy of the zone what it does to the zone; an added record gives its TTL to the whole RRset.
@@ -166,6 +175,7 @@ impl Operation {
                 }
             }
             Self::Delete { name, rtype, rdata } => contents.remove(name, *rtype, rdata),
+            Self::DeleteRrset { name, rtype } => contents.remove_rrset(name, *rtype),
         }
     }
 
@@ -173,6 +183,7 @@ impl Operation {
         match self {
             Self::Add { name, rtype, ttl, rdata } => record(name, *rtype, DNSClass::IN, *ttl, Some(rdata)),
             Self::Delete { name, rtype, rdata } => record(name, *rtype, DNSClass::NONE, Ttl::ZERO, Some(rdata)),
+            Self::DeleteRrset { name, rtype } => record(name, *rtype, DNSClass::ANY, Ttl::ZERO, None),
         }
     }
 }
@@ -264,6 +275,7 @@ impl fmt::Display for Operation {
             Self::Delete { name, rtype, rdata } => {
                 write!(f, "update delete {name} IN {rtype} {}", RdataText(*rtype, rdata))
             }
+            Self::DeleteRrset { name, rtype } => write!(f, "update delete {name} IN {rtype}"),
         }
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Session {
     negotiations: AtomicU64,
     failed_negotiations: AtomicU64,
     clock_skew: Mutex<Option<i64>>,
+    /// How answers are tied to their requests, once that was told.
+    form: Mutex<Option<Form>>,
 }
 
 impl Session {
@@ -92,6 +94,7 @@ impl Session {
             negotiations: AtomicU64::new(0),
             failed_negotiations: AtomicU64::new(0),
             clock_skew: Mutex::new(None),
+            form: Mutex::new(None),
         }
     }
 
@@ -138,6 +141,7 @@ impl Session {
                 Answer::Verified(verified) => {
                     *lock(&self.clock_skew) = Some(verified.skew());
                     let form = verified.form();
+                    self.tell_form(form);
                     return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)) });
                 }
                 Answer::Unverified(_, Flaw::Rejected { error, .. }) if !renegotiated && self.forgets(&key, error) => {
@@ -158,6 +162,13 @@ impl Session {
     pub(super) async fn authenticate(self: &Arc<Self>) -> Result<Option<Duration>, ServerError> {
         self.key().await.map_err(|fault| self.error((Sent::Nothing, fault)))?;
         Ok(self.context_remaining())
+    }
+
+    /// Says how the server signs, when that is known and when it changes.
+    fn tell_form(&self, form: Form) {
+        if lock(&self.form).replace(form) != Some(form) {
+            tracing::info!(server = %self.address, "signed answers verify: {form}");
+        }
     }
 
     /// Tells the server to delete the security context, and closes the connection.

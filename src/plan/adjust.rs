@@ -4,7 +4,7 @@ use super::Policy;
 use super::canonical::{canonical_name, canonical_rdata, canonical_targets, canonical_ttl, canonical_type};
 use super::reason::{Reason, Refusal};
 use crate::api::Endpoint;
-use crate::dns::{RecordType, ServerProfile};
+use crate::dns::RecordType;
 
 /// The result of [`adjust`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ fn check(endpoint: &Endpoint, policy: &Policy) -> Result<Endpoint, Reason> {
     if policy.protected.covers(zone, None, &name, rtype) {
         return Err(Reason::Protected);
     }
-    if !profile_holds(policy.profile, rtype) {
+    if !policy.profile.holds(rtype) {
         return Err(Reason::NotInProfile(rtype));
     }
     let rdata = canonical_rdata(rtype, &endpoint.targets)?;
@@ -72,25 +72,4 @@ fn check(endpoint: &Endpoint, policy: &Policy) -> Result<Endpoint, Reason> {
         labels: endpoint.labels.clone(),
         ..Endpoint::default()
     })
-}
-
-/// What servers of an explicitly configured profile hold: Samba's internal DNS answers NOTIMP to the rest.
-const fn profile_holds(profile: ServerProfile, rtype: RecordType) -> bool {
-    match profile {
-        ServerProfile::Auto | ServerProfile::Bind => true,
-        ServerProfile::Samba => matches!(
-            rtype,
-            RecordType::A
-                | RecordType::AAAA
-                | RecordType::CNAME
-                | RecordType::TXT
-                | RecordType::NS
-                | RecordType::PTR
-                | RecordType::MX
-                | RecordType::SRV
-        ),
-        ServerProfile::Windows => {
-            !matches!(rtype, RecordType::CAA | RecordType::SSHFP | RecordType::SVCB | RecordType::HTTPS)
-        }
-    }
 }

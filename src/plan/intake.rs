@@ -231,6 +231,9 @@ impl Policy {
         if rtype == RecordType::CNAME && name == zone.as_name() {
             return Some(Reason::ApexCname(zone.clone()));
         }
+        if kind.wanted().is_some() && !self.profile.holds(rtype) {
+            return Some(Reason::NotInProfile(rtype));
+        }
         self.protected.covers(zone, None, name, rtype).then_some(Reason::Protected)
     }
 }

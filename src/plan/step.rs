@@ -188,19 +188,30 @@ impl Planned {
         prerequisites
     }
 
-    fn deletes(&self) -> impl Iterator<Item = Operation> {
+    /// Records go by their exact value, so that others at the name stay.
+    fn deletes(&self) -> Vec<Operation> {
+        let (name, rtype) = (&self.name, self.rtype);
+        if self.goes_whole() {
+            return vec![Operation::DeleteRrset { name: name.clone(), rtype }];
+        }
         let gone = self.before.iter().filter(|rdata| !self.after.contains(rdata));
-        gone.map(|rdata| Operation::Delete { name: self.name.clone(), rtype: self.rtype, rdata: rdata.clone() })
+        gone.map(|rdata| Operation::Delete { name: name.clone(), rtype, rdata: rdata.clone() }).collect()
     }
 
     fn adds(&self) -> impl Iterator<Item = Operation> {
-        let new = self.after.iter().filter(|rdata| self.retimed || !self.before.contains(rdata));
-        new.map(|rdata| Operation::Add {
+        let is_new = |rdata: &Rdata| self.retimed || self.goes_whole() || !self.before.contains(rdata);
+        self.after.iter().filter(move |rdata| is_new(rdata)).map(|rdata| Operation::Add {
             name: self.name.clone(),
             rtype: self.rtype,
             ttl: self.ttl,
             rdata: rdata.clone(),
         })
+    }
+
+    /// Samba's internal DNS says NOERROR to the deletion of one NS record and deletes nothing, at a delegation too, where
+    /// RFC 2136 §3.4.2.4 does not ask for that.
+    fn goes_whole(&self) -> bool {
+        self.rtype == RecordType::NS && self.before.iter().any(|rdata| !self.after.contains(rdata))
     }
 }
 

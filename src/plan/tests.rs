@@ -264,7 +264,9 @@ fn is_well_formed(outcome: &Outcome, policy: &Policy) {
         for operation in &update.operations {
             match operation {
                 Operation::Add { name, .. } => drop(added.insert(name)),
-                Operation::Delete { name, .. } => assert!(!added.contains(name), "deletes precede adds"),
+                Operation::Delete { name, .. } | Operation::DeleteRrset { name, .. } => {
+                    assert!(!added.contains(name), "deletes precede adds")
+                }
             }
         }
         for indexed in &batch.steps {

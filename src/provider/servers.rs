@@ -11,7 +11,8 @@ use super::authority::{Authority, Outcome};
 use super::status::{ServerStatus, ZoneStatus, seconds};
 use super::{Cause, Failure};
 use crate::config::ReadMode;
-use crate::dns::{Rcode, ServerAddress, Update, ZoneContents, ZoneName};
+use crate::dns::tsig::Form;
+use crate::dns::{Operation, Rcode, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Authenticity, DiscoveryError, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
@@ -30,6 +31,8 @@ pub struct Servers {
 pub struct ServersSettings {
     /// How zones are read.
     pub read: ReadMode,
+    /// What kind of servers these are.
+    pub profile: ServerProfile,
     /// Whether updates are printed instead of being sent.
     pub dry_run: bool,
 }
@@ -54,6 +57,48 @@ impl Servers {
         let (zone, server) = (update.zone.to_string(), pin.server().address().to_string());
         self.metrics.updated(zone, server, rcode, began.elapsed());
         answer
+    }
+
+    /// What an answer to an update means.
+    fn judge(&self, reply: &UpdateReply, update: &Update, server: &Server) -> Outcome {
+        let UpdateReply { rcode, authenticity } = reply;
+        let about =
+            |detail: &dyn fmt::Display| format!("name server {}, zone {}: {detail}", server.address(), update.zone);
+        if *rcode == Rcode::NOERROR {
+            return match authenticity {
+                Authenticity::Unverified(flaw) => {
+                    Outcome::Unverified(Failure::new(Cause::UnverifiedReply, about(flaw)))
+                }
+                Authenticity::Verified(_) | Authenticity::NotAsked => Outcome::Applied,
+            };
+        }
+        // Only a plain failure leaves it open whether something was done before.
+        let maybe_applied = Cause::of_update(*rcode) == Cause::ServerFailed;
+        let failure = match self.servfail_of_samba(reply, update) {
+            Some((cause, meaning)) => Failure::new(cause, about(&format_args!("{rcode}, {meaning}"))),
+            None => Failure::new(Cause::of_update(*rcode), about(rcode)),
+        };
+        match failure.cause {
+            Cause::PrerequisiteFailed => Outcome::PrerequisiteFailed(failure),
+            Cause::NotAuthoritative => Outcome::ZoneUnusable(failure),
+            _ => Outcome::Denied { failure, maybe_applied },
+        }
+    }
+
+    /// What Samba means by SERVFAIL; its internal DNS is known by how it signs, its BIND9_DLZ by what it cannot hold.
+    fn servfail_of_samba(&self, reply: &UpdateReply, update: &Update) -> Option<(Cause, &'static str)> {
+        if reply.rcode != Rcode::SERVFAIL {
+            return None;
+        }
+        if reply.authenticity == Authenticity::Verified(Form::Samba) {
+            return Some((Cause::RefusedByPolicy, "which is how Samba's internal DNS refuses"));
+        }
+        let may_be_samba = matches!(self.settings.profile, ServerProfile::Auto | ServerProfile::Samba);
+        let cannot_be_held = |operation: &Operation| {
+            matches!(operation, Operation::Add { .. }) && !ServerProfile::Samba.holds(operation.rtype())
+        };
+        (may_be_samba && update.operations.iter().any(cannot_be_held))
+            .then_some((Cause::RecordTypeNotSupported, "which is how Samba's BIND9_DLZ refuses a type"))
     }
 
     /// The copy of a zone on the server in use, and why it could not be read last.
@@ -139,7 +184,7 @@ impl Authority for Servers {
             match self.send(pin, update).await {
                 Ok(reply) => {
                     pin.succeeded();
-                    return judge(&reply, &update.zone, pin.server());
+                    return self.judge(&reply, update, pin.server());
                 }
                 Err(error) => {
                     let failure = Failure::from(&error);
@@ -201,24 +246,6 @@ fn print(server: &ServerAddress, update: &Update) -> Outcome {
     match io::stdout().lock().write_all(script.as_bytes()) {
         Ok(()) => Outcome::Printed,
         Err(error) => Outcome::Stopped(Failure::new(Cause::Internal, format!("standard output: {error}"))),
-    }
-}
-
-/// What an answer to an update means.
-fn judge(reply: &UpdateReply, zone: &ZoneName, server: &Server) -> Outcome {
-    let about = |detail: &dyn fmt::Display| format!("name server {}, zone {zone}: {detail}", server.address());
-    if reply.rcode == Rcode::NOERROR {
-        return match &reply.authenticity {
-            Authenticity::Unverified(flaw) => Outcome::Unverified(Failure::new(Cause::UnverifiedReply, about(flaw))),
-            Authenticity::Verified(_) | Authenticity::NotAsked => Outcome::Applied,
-        };
-    }
-    let failure = Failure::new(Cause::of_update(reply.rcode), about(&reply.rcode));
-    match failure.cause {
-        Cause::PrerequisiteFailed => Outcome::PrerequisiteFailed(failure),
-        Cause::NotAuthoritative => Outcome::ZoneUnusable(failure),
-        // Only a plain failure leaves it open whether something was done before.
-        cause => Outcome::Denied { failure, maybe_applied: cause == Cause::ServerFailed },
     }
 }
 

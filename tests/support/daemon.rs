@@ -18,12 +18,20 @@ const INSTALL: &str = "apt-get install -y --no-install-recommends \
 /// # Panics
 /// With the line that installs it, when it is missing.
 pub fn find(program: &str) -> PathBuf {
+    find_or_install(program, INSTALL)
+}
+
+/// As [`find`], for a program that something else provides.
+///
+/// # Panics
+/// With the line that installs it, when it is missing.
+pub fn find_or_install(program: &str, install: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin", "/usr/bin"].map(PathBuf::from))
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("`{program}` is missing. Install it with: {INSTALL}"))
+        .unwrap_or_else(|| panic!("`{program}` is missing. Install it with: {install}"))
 }
 
 /// A command with nothing of the caller's environment but where to find programs and temporary files.

@@ -14,6 +14,7 @@ use super::changes::{Changes, Endpoint};
 use super::daemon::{Daemon, clock, find, wait_until};
 use super::kdc::Kdc;
 use super::named::Named;
+use super::namespace::Namespace;
 
 /// The media type of ExternalDNS's webhook API.
 const MEDIA_TYPE: &str = "application/external.dns.webhook+json;version=1";
@@ -27,16 +28,17 @@ pub fn program() -> PathBuf {
 }
 
 /// The sidecar's environment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     variables: BTreeMap<String, String>,
     program: PathBuf,
+    namespace: Option<Namespace>,
 }
 
 impl Settings {
     /// Free ports and nothing else.
     pub fn new() -> Self {
-        Self { variables: BTreeMap::new(), program: program() }
+        Self { variables: BTreeMap::new(), program: program(), namespace: None }
             .set("WEBHOOK_LISTEN", "127.0.0.1:0")
             .set("WEBHOOK_ADMIN_LISTEN", "127.0.0.1:0")
     }
@@ -45,6 +47,12 @@ impl Settings {
     #[must_use]
     pub fn program(self, program: &Path) -> Self {
         Self { program: program.to_owned(), ..self }
+    }
+
+    /// In a namespace, and what is asked of the sidecar too.
+    #[must_use]
+    pub fn within(self, namespace: &Namespace) -> Self {
+        Self { namespace: Some(namespace.clone()), ..self }
     }
 
     /// A server and zones, unsigned.
@@ -99,7 +107,11 @@ impl Settings {
 
     fn command(&self) -> Command {
         assert!(self.program.is_file(), "{} is missing: run cargo build first", self.program.display());
-        let mut command = Daemon::command(self.program.clone());
+        let program = self.program.clone();
+        let mut command = self
+            .namespace
+            .as_ref()
+            .map_or_else(|| Daemon::command(program.clone()), |namespace| namespace.command(program.clone()));
         command.envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -120,7 +132,7 @@ impl Settings {
 
     /// Starts the sidecar, and until it listens.
     pub fn start(&self) -> Sidecar {
-        Sidecar::new(self.spawn())
+        Sidecar::new(self.spawn(), self.namespace.clone())
     }
 
     /// Runs the sidecar where it is expected to end by itself: its exit code and what it wrote to standard error.
@@ -170,10 +182,11 @@ pub struct Sidecar {
     stderr: Lines,
     stdout: Lines,
     agent: ureq::Agent,
+    namespace: Option<Namespace>,
 }
 
 impl Sidecar {
-    fn new(mut daemon: Daemon) -> Self {
+    fn new(mut daemon: Daemon, namespace: Option<Namespace>) -> Self {
         let stderr = collect(daemon.child().stderr.take().unwrap());
         let stdout = collect(daemon.child().stdout.take().unwrap());
         let url = |what: &str| {
@@ -194,7 +207,7 @@ impl Sidecar {
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        Self { daemon, webhook, admin, stderr, stdout, agent }
+        Self { daemon, webhook, admin, stderr, stdout, agent, namespace }
     }
 
     /// `http://127.0.0.1:PORT` of the webhook.
@@ -208,9 +221,19 @@ impl Sidecar {
     }
 
     fn fetch(&self, url: &str) -> Response {
-        let start = Instant::now();
-        let answer = self.agent.get(url).header("Accept", MEDIA_TYPE).call();
-        answered(url, answer, start)
+        self.inside(|| {
+            let start = Instant::now();
+            let answer = self.agent.get(url).header("Accept", MEDIA_TYPE).call();
+            answered(url, answer, start)
+        })
+    }
+
+    /// Where the sidecar's ports are.
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.namespace {
+            Some(namespace) => namespace.inside(work),
+            None => work(),
+        }
     }
 
     /// `GET path` on the webhook port.
@@ -225,9 +248,12 @@ impl Sidecar {
 
     /// `POST path` on the webhook port.
     pub fn post(&self, path: &str, body: &str) -> Response {
-        let (url, start) = (format!("{}{path}", self.webhook), Instant::now());
-        let answer = self.agent.post(&url).header("Content-Type", MEDIA_TYPE).send(body);
-        answered(&url, answer, start)
+        let url = format!("{}{path}", self.webhook);
+        self.inside(|| {
+            let start = Instant::now();
+            let answer = self.agent.post(&url).header("Content-Type", MEDIA_TYPE).send(body);
+            answered(&url, answer, start)
+        })
     }
 
     /// `POST /records`: the status.

@@ -60,7 +60,8 @@ fn prerequisites_take_the_classes_and_types_of_rfc_2136_2_4() {
 fn operations_take_the_classes_and_ttls_of_rfc_2136_2_5() {
     let delete =
         Operation::Delete { name: name("a.example.test"), rtype: RecordType::from(65_282), rdata: rdata(b"\x00\xff") };
-    let update = update(vec![], vec![delete, add("*.example.test", RecordType::A, &[192, 0, 2, 1])]);
+    let whole = Operation::DeleteRrset { name: name("sub.example.test"), rtype: RecordType::NS };
+    let update = update(vec![], vec![delete, whole, add("*.example.test", RecordType::A, &[192, 0, 2, 1])]);
     let message = Parsed::parse(&update.encode(0xbeef).unwrap()).unwrap();
     assert_eq!((message.id(), message.opcode(), message.is_response()), (0xbeef, Opcode::UPDATE, false));
     let zone = &message.questions[0];
@@ -70,6 +71,7 @@ fn operations_take_the_classes_and_ttls_of_rfc_2136_2_5() {
         seen,
         [
             ("a.example.test.".to_owned(), RecordType::from(65_282), Class::NONE, 0, &b"\x00\xff"[..]),
+            ("sub.example.test.".to_owned(), RecordType::NS, Class::ANY, 0, &[]),
             ("*.example.test.".to_owned(), RecordType::A, Class::IN, 300, &[192, 0, 2, 1]),
         ]
     );
@@ -118,6 +120,7 @@ fn a_script_says_what_the_message_says() {
                 rtype: RecordType::A,
                 rdata: rdata(&[1, 2, 3, 4]),
             },
+            Operation::DeleteRrset { name: name("sub.example.test"), rtype: RecordType::NS },
             add("t.example.test", RecordType::TXT, b"\x06a\"b\\;\n\x00"),
             add("m.example.test", RecordType::MX, b"\x00\x0a\x01m\x00"),
             add("s.example.test", RecordType::SRV, b"\x00\x01\x00\x02\x01\xbb\x01s\x00"),
@@ -136,6 +139,7 @@ prereq nxrrset www.example.test. IN CNAME
 prereq yxrrset www.example.test. IN A 192.0.2.1
 prereq yxrrset www.example.test. IN A 192.0.2.2
 update delete sp\032ace.example.test. IN A 1.2.3.4
+update delete sub.example.test. IN NS
 update add t.example.test. 300 IN TXT "a\"b\\;\010" ""
 update add m.example.test. 300 IN MX 10 m.
 update add s.example.test. 300 IN SRV 1 2 443 s.
@@ -164,13 +168,14 @@ fn an_operation_changes_a_copy_as_it_changes_the_zone() {
 
 fn any_operation() -> impl Strategy<Value = Operation> {
     let labels = prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 0..4);
-    (labels, any::<u16>(), any::<u32>(), prop::collection::vec(any::<u8>(), 1..400), any::<bool>()).prop_map(
-        |(labels, rtype, ttl, wire, adds)| {
+    (labels, any::<u16>(), any::<u32>(), prop::collection::vec(any::<u8>(), 1..400), 0..3).prop_map(
+        |(labels, rtype, ttl, wire, kind)| {
             let (name, rtype) = (Name::from_labels(labels.iter().map(Vec::as_slice)).unwrap(), rtype.into());
             let rdata = Rdata::from_wire(wire);
-            match adds {
-                true => Operation::Add { name, rtype, ttl: Ttl::from_secs(ttl), rdata },
-                false => Operation::Delete { name, rtype, rdata },
+            match kind {
+                0 => Operation::Add { name, rtype, ttl: Ttl::from_secs(ttl), rdata },
+                1 => Operation::Delete { name, rtype, rdata },
+                _ => Operation::DeleteRrset { name, rtype },
             }
         },
     )
@@ -189,7 +194,7 @@ proptest! {
         prop_assert_eq!(message.authorities.len(), update.operations.len());
         for (record, operation) in message.authorities.iter().zip(&update.operations) {
             prop_assert_eq!((&record.name, record.rtype), (operation.name(), operation.rtype()));
-            let (Operation::Add { rdata, .. } | Operation::Delete { rdata, .. }) = operation;
+            let (Operation::Add { rdata, .. } | Operation::Delete { rdata, .. }) = operation else { continue };
             let start = octets.windows(rdata.as_wire().len()).any(|window| window == rdata.as_wire());
             prop_assert!(start, "RDATA is sent octet for octet");
         }

@@ -405,3 +405,29 @@ fn at_most_thirty_two_rejected_groups_are_tried_in_an_apply_oldest_first() {
     rejected.listed();
     assert_eq!(rejected.admit(groups, &copies, at(2001)).together.len(), 40);
 }
+
+#[test]
+fn name_servers_of_a_delegation_are_replaced_whole() {
+    let policy = zone();
+    let name = "child.example.test";
+    let mut world = World::new(&policy);
+    world.apply_all(&create(owned(name, "NS", &["a.test", "b.test"])), &policy);
+    let change = update(owned(name, "NS", &["a.test", "b.test"]), owned(name, "NS", &["b.test", "c.test"]));
+    let outcome = world.apply(&change, &policy);
+    let operations = &outcome.batches[0].steps[0].step.operations;
+    assert!(matches!(operations[..], [Operation::DeleteRrset { .. }, Operation::Add { .. }, Operation::Add { .. }]));
+    assert_eq!(world.texts(name, "NS"), ["b.test", "c.test"]);
+    world.apply_all(&delete(owned(name, "NS", &["b.test", "c.test"])), &policy);
+    assert_eq!(world.texts(name, "NS"), [""; 0]);
+}
+
+#[test]
+fn a_type_that_the_configured_servers_cannot_hold_is_rejected_and_what_is_there_can_go() {
+    let policy = Policy { profile: ServerProfile::Samba, ..zone() };
+    let mut world = World::new(&policy).with("old.example.test", "CAA", &["0 issue \"ca.test\""]);
+    world.apply_all(&create(owned(WEB, "A", &["192.0.2.1"])), &policy);
+    let outcome = world.apply(&create(owned("new.example.test", "CAA", &["0 issue \"ca.test\""])), &policy);
+    assert!(matches!(reasons(&outcome)[..], [Reason::NotInProfile(RecordType::CAA)]));
+    world.apply_all(&delete(vec![record("old.example.test", "CAA", &["0 issue \"ca.test\""])]), &policy);
+    assert_eq!(world.texts("old.example.test", "CAA"), [""; 0]);
+}
