@@ -84,6 +84,12 @@ impl Server {
         self.session.clock_skew()
     }
 
+    /// How the server signs its answers, once one has verified.
+    #[must_use]
+    pub fn form(&self) -> Option<Form> {
+        self.session.form()
+    }
+
     /// The zone's SOA record, from which its serial.
     ///
     /// # Errors

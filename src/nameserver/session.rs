@@ -164,6 +164,11 @@ impl Session {
         Ok(self.context_remaining())
     }
 
+    /// How the server signs its answers, once one has verified.
+    pub(super) fn form(&self) -> Option<Form> {
+        *lock(&self.form)
+    }
+
     /// Says how the server signs, when that is known and when it changes.
     fn tell_form(&self, form: Form) {
         if lock(&self.form).replace(form) != Some(form) {

@@ -74,7 +74,7 @@ impl Servers {
         }
         // Only a plain failure leaves it open whether something was done before.
         let maybe_applied = Cause::of_update(*rcode) == Cause::ServerFailed;
-        let failure = match self.servfail_of_samba(reply, update) {
+        let failure = match self.servfail_of_samba(reply, update, server) {
             Some((cause, meaning)) => Failure::new(cause, about(&format_args!("{rcode}, {meaning}"))),
             None => Failure::new(Cause::of_update(*rcode), about(rcode)),
         };
@@ -85,12 +85,18 @@ impl Servers {
         }
     }
 
-    /// What Samba means by SERVFAIL; its internal DNS is known by how it signs, its BIND9_DLZ by what it cannot hold.
-    fn servfail_of_samba(&self, reply: &UpdateReply, update: &Update) -> Option<(Cause, &'static str)> {
+    /// What Samba means by SERVFAIL; its internal DNS is known by how it signs other answers, its BIND9_DLZ by what it
+    /// cannot hold.
+    fn servfail_of_samba(
+        &self,
+        reply: &UpdateReply,
+        update: &Update,
+        server: &Server,
+    ) -> Option<(Cause, &'static str)> {
         if reply.rcode != Rcode::SERVFAIL {
             return None;
         }
-        if reply.authenticity == Authenticity::Verified(Form::Samba) {
+        if server.form() == Some(Form::Samba) {
             return Some((Cause::RefusedByPolicy, "which is how Samba's internal DNS refuses"));
         }
         let may_be_samba = matches!(self.settings.profile, ServerProfile::Auto | ServerProfile::Samba);

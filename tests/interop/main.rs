@@ -22,6 +22,7 @@ mod reading;
 mod realm;
 mod record_types;
 mod retries;
+mod samba;
 mod signatures;
 mod tls;
 mod tree;

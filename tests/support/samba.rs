@@ -43,7 +43,8 @@ impl Backend {
 /// The controller `dc1.ad.test` of the domain `AD.TEST`, in a namespace of its own.
 ///
 /// Users are `externaldns`, `extdns2`, `reader` and `locked`, which is disabled; zones are `ad.test`, `second.test`,
-/// `wild.test` and `2.0.192.in-addr.arpa`. Any user may create a name, which is that user's from then on.
+/// `wild.test` and `2.0.192.in-addr.arpa`. Any user may create a name, which is that user's from then on; with BIND9_DLZ,
+/// `externaldns` is in DnsAdmins.
 pub struct Samba {
     backend: Backend,
     named: Option<Family>,

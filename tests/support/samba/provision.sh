@@ -6,7 +6,9 @@ samba-tool domain provision --targetdir=/var/lib/samba --realm=AD.TEST --domain=
     --option='interfaces=10.53.53.1/32' --option='bind interfaces only=yes' >provision.log 2>&1 ||
     { cat provision.log >&2; exit 1; }
 
-/usr/bin/python3 - <<'PYTHON'
+/usr/bin/python3 - "$backend" <<'PYTHON'
+import sys
+
 import ldb
 from samba.auth import system_session
 from samba.param import LoadParm
@@ -20,6 +22,9 @@ for user in ("externaldns", "extdns2", "reader", "locked"):
     directory.newuser(user, "Passw0rd")
     directory.toggle_userAccountFlags(f"(sAMAccountName={user})", DONT_EXPIRE_PASSWORD, on=True)
 directory.toggle_userAccountFlags("(sAMAccountName=locked)", ACCOUNTDISABLE, on=True)
+# BIND9_DLZ writes only the last name of a message as the user who sent it; the others belong to the system.
+if sys.argv[1] == "BIND9_DLZ":
+    directory.add_remove_group_members("DnsAdmins", ["externaldns"])
 # What samba_spnupdate would do, which is not among the services here.
 controller = directory.search(directory.domain_dn(), expression="(sAMAccountName=DC1$)", attrs=[])[0]
 names = ["ldap/dc1.ad.test", "ldap/dc1.ad.test/ad.test", "ldap/DC1"]
