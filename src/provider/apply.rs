@@ -332,7 +332,8 @@ impl<'a, A: Authority> Apply<'a, A> {
             let Some(guilty) = guilty else { continue };
             let single = Batch { steps: vec![step] };
             if self.stands(&single).await? {
-                self.all_done(&single);
+                // Denied for certain: it was so before.
+                if guilty.maybe_applied { self.all_done(&single) } else { self.ledger.done(guilty.step.group) }
             } else if single.steps.iter().all(|step| guilty.stays_denied(step)) {
                 self.ledger.reject(guilty.step.group, &guilty.failure);
             } else {

@@ -330,7 +330,7 @@ impl Cause {
             Self::Contradiction => (
                 "contradiction",
                 "two changes of one record contradict each other",
-                "look for two sources that ask for the same name",
+                "look for two sources that ask for the same name; a TXT record beside its own registry TXT needs --txt-prefix",
             ),
             Self::TooManyDeletes => (
                 "too_many_deletes",

@@ -22,7 +22,7 @@ for suite in current legacy; do
         grep -E '^ *--- (PASS|SKIP)' "$output" || true
     else
         failed="$failed $version"
-        grep -vE '^=== (RUN|PAUSE|CONT|NAME)|^ *--- PASS' "$output"
+        grep -vE '^=== (RUN|PAUSE|CONT|NAME)|^ *--- PASS' "$output" || true
     fi
     echo "ExternalDNS $version: $(grep -cE '^ *--- PASS' "$output" || true) passed, $(grep -cE '^ *--- FAIL' "$output" || true) failed"
     rm -f "$output"

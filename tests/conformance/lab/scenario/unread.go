@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"conformance.test/lab"
@@ -45,6 +46,10 @@ func inTheWay(world *world) {
 	}
 	if entries := world.sidecar.Status().Rejected; len(entries) != 1 || !slices.ContainsFunc(entries, rejected) {
 		world.Errorf("/status does not say what is in the way: %+v", entries)
+	}
+	// The registry asks for everything again after a failure.
+	if changes := strings.Count(world.sidecar.Log(), "name=web.example.test."); changes != 1 {
+		world.Errorf("the log tells of %d changes of one record", changes)
 	}
 }
 
