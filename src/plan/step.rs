@@ -12,7 +12,9 @@ use super::ownership::{Claim, claim};
 use super::reason::{Reason, Refusal};
 use super::registry::{describe, registry_after, speaks_for};
 use crate::dns::zone::RrsetRef;
-use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Rrset, Ttl, Update, ZoneContents, ZoneName};
+use crate::dns::{
+    Name, Operation, Prerequisite, Rdata, RecordType, Rrset, ServerProfile, Ttl, Update, ZoneContents, ZoneName,
+};
 
 /// What was last read of each zone. A zone that is not there is unknown: the caller's old values stand in.
 pub type Copies = BTreeMap<ZoneName, Arc<ZoneContents>>;
@@ -60,6 +62,8 @@ pub struct Planned {
     pub ttl: Ttl,
     /// Whether the records that stay get another TTL.
     retimed: bool,
+    /// Whether the server may delete name servers only all at once.
+    whole_ns: bool,
 }
 
 /// What is done to an RRset.
@@ -208,10 +212,9 @@ impl Planned {
         })
     }
 
-    /// Samba's internal DNS says NOERROR to the deletion of one NS record and deletes nothing, at a delegation too, where
-    /// RFC 2136 §3.4.2.4 does not ask for that.
+    /// Whether the RRset is deleted as such, instead of record by record.
     fn goes_whole(&self) -> bool {
-        self.rtype == RecordType::NS && self.before.iter().any(|rdata| !self.after.contains(rdata))
+        self.whole_ns && self.rtype == RecordType::NS && self.before.iter().any(|rdata| !self.after.contains(rdata))
     }
 }
 
@@ -258,7 +261,14 @@ impl<'a> View<'a> {
             after: wanted.map(|wanted| wanted.rdata.clone()).unwrap_or_default(),
             ttl: self.ttl(wanted, shown_ttl),
             retimed: wanted.is_some_and(|wanted| wanted.ttl.is_some()),
+            whole_ns: self.whole_ns(),
         }
+    }
+
+    /// Samba's internal DNS says NOERROR to the deletion of one NS record and deletes nothing, at a delegation too, where
+    /// RFC 2136 §3.4.2.4 does not ask for that.
+    fn whole_ns(&self) -> bool {
+        self.policy.profile != ServerProfile::Bind
     }
 
     /// None when the zone holds the result already.
@@ -274,7 +284,16 @@ impl<'a> View<'a> {
             (false, true) => Op::Delete,
             (false, false) => Op::Update,
         };
-        Some(Planned { name: change.name.clone(), rtype: change.rtype, op, before, after, ttl, retimed })
+        Some(Planned {
+            name: change.name.clone(),
+            rtype: change.rtype,
+            op,
+            before,
+            after,
+            ttl,
+            retimed,
+            whole_ns: self.whole_ns(),
+        })
     }
 
     /// Asked for, else as it is, else the default.

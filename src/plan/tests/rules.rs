@@ -407,7 +407,7 @@ fn at_most_thirty_two_rejected_groups_are_tried_in_an_apply_oldest_first() {
 }
 
 #[test]
-fn name_servers_of_a_delegation_are_replaced_whole() {
+fn name_servers_of_a_delegation_are_replaced_whole_but_on_bind() {
     let policy = zone();
     let name = "child.example.test";
     let mut world = World::new(&policy);
@@ -416,6 +416,12 @@ fn name_servers_of_a_delegation_are_replaced_whole() {
     let outcome = world.apply(&change, &policy);
     let operations = &outcome.batches[0].steps[0].step.operations;
     assert!(matches!(operations[..], [Operation::DeleteRrset { .. }, Operation::Add { .. }, Operation::Add { .. }]));
+    let on_bind = Policy { profile: ServerProfile::Bind, ..zone() };
+    let outcome = World::new(&policy).with(name, "NS", &["a.test", "b.test"]).apply(&change, &on_bind);
+    let operations = outcome.batches.iter().flat_map(|batch| &batch.steps).flat_map(|step| &step.step.operations);
+    assert!(
+        operations.clone().count() > 0 && !operations.clone().any(|op| matches!(op, Operation::DeleteRrset { .. }))
+    );
     assert_eq!(world.texts(name, "NS"), ["b.test", "c.test"]);
     world.apply_all(&delete(owned(name, "NS", &["b.test", "c.test"])), &policy);
     assert_eq!(world.texts(name, "NS"), [""; 0]);
