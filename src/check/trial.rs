@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::report::{Step, Verdict};
 use crate::dns::presentation::parse_target;
+use crate::dns::tsig::Form;
 use crate::dns::{Name, Operation, Prerequisite, Rcode, Rdata, RecordType, Ttl, Update, ZoneName};
 use crate::nameserver::{Authentication, Authenticity, Sent, Server, ServerError, Settings, UpdateReply};
 use crate::provider::{Cause, Failure};
@@ -57,7 +58,7 @@ impl<'a> Trial<'a> {
         let created = server.update(&self.create()).await;
         let sight = self.look(server).await;
         let mut is_left = may_be_there(&created, &sight);
-        let mut steps = vec![self.step(UPDATE, &created, &sight, &Sight::Present)];
+        let mut steps = vec![self.step(UPDATE, &created, server.form(), &sight)];
         let mut taken_unsigned = false;
         if !matches!(session.authentication, Authentication::Insecure) {
             let reply = nobody.update(&self.add()).await;
@@ -71,15 +72,15 @@ impl<'a> Trial<'a> {
                 deleted = nobody.update(&self.delete()).await;
             }
             let sight = self.look(server).await;
-            steps.push(self.step(DELETE, &deleted, &sight, &Sight::Absent));
+            steps.push(self.step(DELETE, &deleted, server.form(), &sight));
         }
         steps
     }
 
     /// What the answer to one of our own updates means, together with what was seen afterwards.
-    fn step(&self, step: &'static str, reply: &Reply, sight: &Sight, wanted: &Sight) -> Step {
+    fn step(&self, step: &'static str, reply: &Reply, form: Option<Form>, sight: &Sight) -> Step {
         let record = format!("{} TXT", self.name.to_undotted());
-        let done = if step == DELETE { "deleted" } else { "written" };
+        let (done, wanted) = if step == DELETE { ("deleted", Sight::Absent) } else { ("written", Sight::Present) };
         let failed = |cause, detail: String| Step::failed(step, self.subject, &Failure::new(cause, detail));
         let mut found = match reply {
             reply if step == DELETE && *sight == Sight::Absent && !is_noerror(reply) => {
@@ -87,6 +88,9 @@ impl<'a> Trial<'a> {
             }
             Err(error) => Step::failed(step, self.subject, &Failure::from(error)),
             Ok(UpdateReply { rcode, .. }) if *rcode != Rcode::NOERROR => match Cause::of_update(*rcode) {
+                Cause::ServerFailed if form == Some(Form::Samba) => {
+                    failed(Cause::RefusedByPolicy, format!("{rcode}, which is how Samba's internal DNS refuses"))
+                }
                 // Samba's BIND9_DLZ looks for names as a query does.
                 Cause::PrerequisiteFailed => Step {
                     remedy: Cause::NotStored.remedy().to_owned(),
@@ -101,7 +105,7 @@ impl<'a> Trial<'a> {
                 (Sight::Unknown(why), _) => {
                     Step::ok(step, self.subject, format!("{record} {done}; it cannot be looked for: {why}"))
                 }
-                (seen, _) if seen != wanted => failed(Cause::NotStored, record.clone()),
+                (seen, _) if *seen != wanted => failed(Cause::NotStored, record.clone()),
                 (_, Authenticity::Unverified(flaw)) => {
                     let detail = format!(
                         "{record} {done}, though the answer proves nothing ({flaw}); the sidecar reads every change back"
@@ -189,7 +193,7 @@ fn may_be_there(reply: &Reply, sight: &Sight) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::tsig::{Flaw, Form};
+    use crate::dns::tsig::Flaw;
     use crate::nameserver::testing::{FakeServer, Reaction, TXT, hmac, settings};
 
     fn zone() -> ZoneName {
@@ -224,13 +228,15 @@ mod tests {
             (reply(Rcode::SERVFAIL, verified()), Sight::Absent, failed, Some("server_failed")),
         ];
         for (reply, sight, verdict, cause) in cases {
-            let step = trial.step(UPDATE, &Ok(reply.clone()), &sight, &Sight::Present);
+            let step = trial.step(UPDATE, &Ok(reply.clone()), Some(Form::Standard), &sight);
             assert_eq!((step.verdict, step.cause), (verdict, cause), "{reply:?} {sight:?}: {step}");
             assert_eq!(step.remedy.is_empty(), verdict == ok, "{step}");
         }
         let taken = Ok(reply(Rcode::YXDOMAIN, verified()));
-        let step = trial.step(UPDATE, &taken, &Sight::Absent, &Sight::Present);
+        let step = trial.step(UPDATE, &taken, None, &Sight::Absent);
         assert!(step.cause == Some("prerequisite_failed") && step.remedy.contains("wildcard"), "{step}");
+        let samba = trial.step(UPDATE, &Ok(reply(Rcode::SERVFAIL, verified())), Some(Form::Samba), &Sight::Absent);
+        assert_eq!(samba.cause, Some("refused_by_policy"), "{samba}");
     }
 
     #[test]
@@ -238,10 +244,10 @@ mod tests {
         let zone = zone();
         let trial = Trial::new(&zone, "example.test on ns1", true).unwrap();
         let refused = Ok(reply(Rcode::REFUSED, Authenticity::Verified(Form::Standard)));
-        let step = trial.step(DELETE, &refused, &Sight::Present, &Sight::Absent);
+        let step = trial.step(DELETE, &refused, None, &Sight::Present);
         let by_hand = format!("delete {} TXT by hand", trial.name.to_undotted());
         assert!(step.verdict == Verdict::Failed && step.remedy.starts_with(&by_hand), "{step}");
-        let gone = trial.step(DELETE, &refused, &Sight::Absent, &Sight::Absent);
+        let gone = trial.step(DELETE, &refused, None, &Sight::Absent);
         assert_eq!(gone.verdict, Verdict::Ok, "{gone}");
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Kdc, Named, NamedOptions, PASSWORD, Settings, Zone};
+use crate::support::{Backend, Changes, Endpoint, Kdc, Named, NamedOptions, PASSWORD, Samba, Settings, Zone};
 
 const ZONE: &str = "example.test";
 const ABSENT: &str = "/nonexistent/keytab";
@@ -332,4 +332,31 @@ fn a_server_that_is_away_is_told_as_such() {
     let settings = Settings::keytab(&kdc, &named, &[ZONE]);
     named.kill();
     fails(&settings, "server_unreachable", "RFC2136_HOST");
+}
+
+#[test]
+fn a_domain_is_found_by_srv_records_and_checked_whichever_dns_samba_has() {
+    for (backend, unreadable) in [(Backend::Internal, Some("transfer_incomplete")), (Backend::Bind9Dlz, None)] {
+        let samba = Samba::start_with(backend, "dns zone transfer clients allow = 10.53.53.1");
+        let settings = samba.settings(&[]).servers(&["srv:ad.test"], &["second.test"]).unset("RFC2136_KERBEROS_KDC");
+        let (code, steps) = check(&settings.set("RFC2136_TRANSFER_UNSIGNED", "true"));
+        // Samba's internal DNS transfers nothing; that is all there is to say against it.
+        assert_eq!(code, Some(i32::from(unreadable.is_some())), "{steps:?}");
+        assert_eq!(causes(&steps), Vec::from_iter(unreadable), "{steps:?}");
+        for step in ["kdc", "discovery", "ticket", "negotiation", "zone", "update", "unsigned", "delete", "clock"] {
+            assert!(results(&steps, step).iter().all(|result| result == "ok"), "{backend:?} {step}: {steps:?}");
+        }
+        let found = |step: &str| steps.iter().find(|found| found["step"] == step).unwrap()["detail"].to_string();
+        assert!(found("kdc").contains("dc1.ad.test:88") && found("discovery").contains("dc1.ad.test:53"), "{steps:?}");
+        assert_eq!(results(&steps, "kdc").len(), 2, "the domain, and its KDC");
+    }
+}
+
+#[test]
+fn a_wildcard_beside_which_bind9_dlz_loses_updates_is_told() {
+    let samba = Samba::start(Backend::Bind9Dlz);
+    let settings = samba.settings(&["wild.test"]).set("RFC2136_READ", "none");
+    let wildcard = Endpoint::new("*.wild.test", "TXT", &["wild"]);
+    settings.start().apply_all(&Changes::new().create(&wildcard));
+    fails(&settings, "prerequisite_failed", "wildcard");
 }
