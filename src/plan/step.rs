@@ -101,10 +101,31 @@ impl Step {
     }
 
     /// An update that changes nothing and succeeds only where this step's result stands, exactly.
+    ///
+    /// Samba's BIND9_DLZ takes what a wildcard would answer for what is there. So it must not take the same for a name beside
+    /// it, of which `unused` is the first label, and which nobody has.
     #[must_use]
-    pub fn read_back(&self) -> Update {
-        let is = |planned: &Planned| exactly(&planned.name, planned.rtype, planned.ttl, &planned.after);
-        Update { zone: self.zone.clone(), prerequisites: self.planned.iter().map(is).collect(), operations: Vec::new() }
+    pub fn read_back(&self, unused: &str) -> Update {
+        let mut prerequisites = Vec::new();
+        for planned in &self.planned {
+            prerequisites.push(exactly(&planned.name, planned.rtype, planned.ttl, &planned.after));
+            if let Some(name) = self.beside(planned, unused) {
+                let absent = Prerequisite::RrsetDoesNotExist { name, rtype: planned.rtype };
+                if !prerequisites.contains(&absent) {
+                    prerequisites.push(absent);
+                }
+            }
+        }
+        Update { zone: self.zone.clone(), prerequisites, operations: Vec::new() }
+    }
+
+    /// A name that the same wildcard would answer for, where one could be taken for the result.
+    fn beside(&self, planned: &Planned, unused: &str) -> Option<Name> {
+        if planned.after.is_empty() || planned.name.is_wildcard() {
+            return None;
+        }
+        let parent = planned.name.parent().filter(|parent| parent.is_at_or_below(self.zone.as_name()))?;
+        Name::from_labels([unused.as_bytes()].into_iter().chain(parent.labels())).ok()
     }
 
     /// Whether the zone holds this step's result.

@@ -13,7 +13,7 @@ use super::ledger::{Ledger, Memory};
 use super::status::Rejection;
 use super::{Cause, Failure};
 use crate::api::Changes;
-use crate::dns::{ServerProfile, Update, ZoneContents, ZoneName};
+use crate::dns::{ServerProfile, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::plan::{self, Batch, Copies, Indexed, Limits, Part, Policy, Refusal};
 
@@ -380,9 +380,14 @@ impl<'a, A: Authority> Apply<'a, A> {
     async fn stands(&mut self, batch: &Batch) -> Result<bool, Failure> {
         let Some(first) = batch.steps.first() else { return Ok(true) };
         self.check_time(&first.step.zone)?;
-        let mut update = Update { operations: Vec::new(), ..first.step.read_back() };
+        let unused = format!("{:016x}", rand::random::<u64>());
+        let mut update = first.step.read_back(&unused);
         for step in batch.steps.iter().skip(1) {
-            update.prerequisites.extend(step.step.read_back().prerequisites);
+            for prerequisite in step.step.read_back(&unused).prerequisites {
+                if !update.prerequisites.contains(&prerequisite) {
+                    update.prerequisites.push(prerequisite);
+                }
+            }
         }
         match self.means.authority.update(&mut self.pin, &update).await {
             Outcome::Applied => {

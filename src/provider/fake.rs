@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::authority::{Authority, Outcome};
 use super::status::{ServerStatus, ZoneStatus};
 use super::{Cause, Failure};
-use crate::dns::{Name, Update, ZoneContents, ZoneName};
+use crate::dns::{Name, Prerequisite, Update, ZoneContents, ZoneName};
 use crate::plan::fake_zone;
 
 /// The servers of some zones.
@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) faults: BTreeMap<usize, Fault>,
     /// Stores nothing, and says NOERROR, as Samba's BIND9_DLZ does beside a wildcard.
     pub(super) loses_updates: bool,
+    /// Takes what a wildcard would answer for what is there, as Samba's BIND9_DLZ does.
+    pub(super) wildcards_exist_everywhere: bool,
     pub(super) delay: std::time::Duration,
 }
 
@@ -63,6 +65,7 @@ impl FakeAuthority {
             denies_all: false,
             faults: BTreeMap::new(),
             loses_updates: false,
+            wildcards_exist_everywhere: false,
             delay: std::time::Duration::ZERO,
         })))
     }
@@ -114,12 +117,43 @@ impl World {
         }
         let zone = self.zones.get_mut(&update.zone).unwrap();
         let mut scratch = zone.clone();
+        let mut update = update.clone();
+        if self.wildcards_exist_everywhere {
+            let operations = std::mem::take(&mut update.operations);
+            if let Err(rcode) = fake_zone::apply(&update, &mut with_wildcards(zone, &update)) {
+                return prerequisite_failed(rcode);
+            }
+            update = Update { prerequisites: Vec::new(), operations, ..update };
+        }
         let target = if self.loses_updates { &mut scratch } else { zone };
-        match fake_zone::apply(update, target) {
+        match fake_zone::apply(&update, target) {
             Ok(()) => Outcome::Applied,
-            Err(rcode) => Outcome::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}"))),
+            Err(rcode) => prerequisite_failed(rcode),
         }
     }
+}
+
+fn prerequisite_failed(rcode: fake_zone::Rcode) -> Outcome {
+    Outcome::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}")))
+}
+
+/// The zone as it looks to who asks for the names in an update's prerequisites.
+fn with_wildcards(zone: &ZoneContents, update: &Update) -> ZoneContents {
+    let mut seen = zone.clone();
+    for prerequisite in &update.prerequisites {
+        let name = match prerequisite {
+            Prerequisite::NameInUse(name) | Prerequisite::NameNotInUse(name) => name,
+            Prerequisite::RrsetExists { name, .. } | Prerequisite::RrsetDoesNotExist { name, .. } => name,
+            Prerequisite::RrsetEquals(rrset) => rrset.name(),
+        };
+        if zone.at(name).next().is_some() {
+            continue;
+        }
+        for rrset in zone.wildcard_above(name).into_iter().flat_map(|wildcard| zone.at(wildcard)) {
+            rrset.rdata.iter().for_each(|rdata| seen.add(name, rrset.rtype, rrset.ttl, rdata.clone()));
+        }
+    }
+    seen
 }
 
 impl Authority for FakeAuthority {

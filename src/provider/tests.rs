@@ -258,6 +258,27 @@ async fn success_beside_a_wildcard_is_read_back() {
 }
 
 #[tokio::test]
+async fn what_a_wildcard_answers_is_not_taken_for_what_was_written() {
+    for target in ["192.0.2.1", "192.0.2.9"] {
+        let world = world_with(|settings| settings.policy.profile = ServerProfile::Auto);
+        world.authority.world().is_readable = false;
+        world.authority.world().wildcards_exist_everywhere = true;
+        world.put(&format!("*.{ZONE}"), "A", target);
+        // Without a registry TXT, as the CRD registry writes it.
+        let alone = record(&format!("h0.{ZONE}"), "A", "192.0.2.1").into_iter().take(1).collect();
+        let rejections = world.apply(&Changes { create: alone, ..Changes::default() }).await.unwrap();
+        assert_eq!(causes(&rejections), BTreeMap::from([("prerequisite_failed", 1)]), "{target}");
+        assert_eq!(world.held().len(), 1);
+        // The wildcard itself, and what it does not answer, are read back well.
+        let others =
+            [record(&format!("*.sub.{ZONE}"), "AAAA", "2001:db8::1"), record(&format!("t.{ZONE}"), "TXT", "text")];
+        let changes = Changes { create: others.concat(), ..Changes::default() };
+        assert_eq!(world.apply(&changes).await.unwrap(), []);
+        assert_eq!(world.held().len(), 5);
+    }
+}
+
+#[tokio::test]
 async fn without_prerequisites_every_message_is_read_back() {
     let world = world_with(|settings| settings.policy.prerequisites = false);
     world.authority.world().loses_updates = true;
