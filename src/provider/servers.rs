@@ -190,6 +190,10 @@ impl Authority for Servers {
             match self.send(pin, update).await {
                 Ok(reply) => {
                     pin.succeeded();
+                    if reply.rcode == Rcode::SERVFAIL && pin.server().form().is_none() {
+                        // Whatever comes of it: a signed answer shows whether this is Samba.
+                        let _ = pin.server().soa(&update.zone).await;
+                    }
                     return self.judge(&reply, update, pin.server());
                 }
                 Err(error) => {
