@@ -34,7 +34,7 @@ impl Unsettled {
         }
     }
 
-    /// Forgets an RRset whose change succeeded.
+    /// Forgets an RRset whose change succeeded, or which holds none of the values.
     pub fn settle(&mut self, change: &Change) {
         self.0.remove(&key(change));
     }

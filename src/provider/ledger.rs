@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::status::Rejection;
 use super::{Cause, Failure};
 use crate::dns::ZoneName;
-use crate::plan::{Change, Copies, Group, Part, Refusal, Rejected, Unsettled};
+use crate::plan::{Change, Copies, Group, Kind, Part, Refusal, Rejected, Unsettled};
 
 /// What is kept from one apply to the next.
 #[derive(Debug, Default)]
@@ -39,6 +39,12 @@ struct Failed {
     rejections: Vec<Rejection>,
     /// Whether the group itself was at fault; otherwise it was not even sent.
     is_guilty: bool,
+}
+
+impl Failed {
+    fn by_prerequisite(&self) -> bool {
+        self.rejections.iter().all(|rejection| rejection.failure.cause == Cause::PrerequisiteFailed)
+    }
 }
 
 impl Ledger {
@@ -142,8 +148,11 @@ impl Ledger {
                 None if is_done => memory.rejected.settle(group),
                 None => {}
             }
+            let is_refuted =
+                self.guessed.contains(&index) && self.failed.get(&index).is_some_and(Failed::by_prerequisite);
             for change in group.changes() {
-                if is_done { memory.unsettled.settle(change) } else { memory.unsettled.keep(change) }
+                let is_wrong_guess = is_refuted && matches!(change.kind, Kind::Create(_));
+                if is_done || is_wrong_guess { memory.unsettled.settle(change) } else { memory.unsettled.keep(change) }
             }
         }
         self.not_tried.iter().for_each(|change| memory.unsettled.keep(change));

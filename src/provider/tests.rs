@@ -214,6 +214,27 @@ async fn an_update_that_failed_in_an_unread_zone_may_return_as_a_create() {
 }
 
 #[tokio::test]
+async fn an_update_that_failed_in_an_unread_zone_may_return_as_a_create_of_what_somebody_has_deleted() {
+    let world = world_with(|settings| settings.read = ReadMode::None);
+    world.authority.world().is_readable = false;
+    let host: Name = format!("h0.{ZONE}").parse().unwrap();
+    let [old, new] = ["192.0.2.1", "192.0.2.50"].map(|target| {
+        // Without a registry TXT, as the CRD registry writes it.
+        record(&format!("h0.{ZONE}"), "A", target).into_iter().take(1).collect::<Vec<_>>()
+    });
+    assert_eq!(world.apply(&Changes { create: old.clone(), ..Changes::default() }).await.unwrap(), []);
+    world.authority.world().denied.insert(host.clone());
+    let update = Changes { update_old: old, update_new: new.clone(), ..Changes::default() };
+    assert_eq!(causes(&world.apply(&update).await.unwrap()), BTreeMap::from([("refused_by_policy", 1)]));
+    world.authority.world().denied.clear();
+    world.authority.world().zones.values_mut().for_each(|zone| zone.remove_rrset(&host, RecordType::A));
+    let create = Changes { create: new, ..Changes::default() };
+    assert_eq!(causes(&world.apply(&create).await.unwrap()), BTreeMap::from([("prerequisite_failed", 1)]));
+    assert_eq!(world.apply(&create).await.unwrap(), [], "neither value is there, so none is expected any more");
+    assert_eq!(world.held()[&format!("h0.{ZONE} A")], ["192.0.2.50"]);
+}
+
+#[tokio::test]
 async fn what_is_asked_twice_is_done_once() {
     let world = world();
     assert_eq!(world.reconcile(&hosts(0..10)).await.unwrap(), []);
