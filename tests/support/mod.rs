@@ -22,7 +22,7 @@ pub use daemon::{Daemon, Directory, Place, find, run, wait_until};
 pub use forwarder::{Action, Forwarder, Message};
 pub use kdc::{Kdc, PASSWORD};
 pub use named::{Named, NamedOptions};
-pub use namespace::{Family, Namespace};
+pub use namespace::{Family, InnerForwarder, Namespace};
 pub use samba::{Backend, Samba};
 pub use sidecar::{Response, Settings, Sidecar, program};
 pub use update_log::LoggedUpdate;

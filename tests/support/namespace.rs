@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,6 +15,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::daemon::{Daemon, find};
+use super::forwarder::Forwarder;
 
 /// A network and a mount namespace. Both have no name: they end with the last process in them, and with them every
 /// address and file system that was made there.
@@ -70,9 +73,35 @@ impl Namespace {
         })
     }
 
+    /// A forwarder inside.
+    pub fn forwarder(&self, target: SocketAddr) -> InnerForwarder {
+        InnerForwarder { forwarder: Some(self.inside(|| Forwarder::start(target))), namespace: self.clone() }
+    }
+
     /// Where a file of the inside is seen from outside.
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", self.pid))
+    }
+}
+
+/// A forwarder inside a namespace.
+pub struct InnerForwarder {
+    forwarder: Option<Forwarder>,
+    namespace: Namespace,
+}
+
+impl Deref for InnerForwarder {
+    type Target = Forwarder;
+
+    fn deref(&self) -> &Forwarder {
+        self.forwarder.as_ref().unwrap()
+    }
+}
+
+impl Drop for InnerForwarder {
+    fn drop(&mut self) {
+        // It wakes its thread by connecting to itself.
+        self.namespace.inside(|| drop(self.forwarder.take()));
     }
 }
 

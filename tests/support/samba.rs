@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use super::daemon::{command, find_or_install, run, wait_until};
-use super::namespace::{Family, Namespace};
+use super::namespace::{Family, InnerForwarder, Namespace};
 use super::sidecar::Settings;
 
 /// What the tests of Samba need beyond what the other tests do.
@@ -153,6 +153,26 @@ impl Samba {
         let mut held: Vec<String> = text.lines().filter_map(|line| rdata(line, name, record_type)).collect();
         held.sort();
         held
+    }
+
+    /// What a transfer of a zone has for a name, as `type rdata`, sorted.
+    pub fn axfr(&self, zone: &str, name: &str) -> Vec<String> {
+        let text = self.dig(&["+noall", "+answer", "+onesoa", zone, "AXFR"]);
+        assert!(text.contains("SOA"), "no transfer of {zone}: {text}");
+        let records = text.lines().filter_map(|line| {
+            let (owner, rest) = line.split_once(char::is_whitespace)?;
+            let [_, _, rtype, rdata] =
+                rest.trim().splitn(4, char::is_whitespace).collect::<Vec<_>>().try_into().ok()?;
+            (owner.trim_end_matches('.') == name).then(|| format!("{rtype} {}", rdata.trim()))
+        });
+        let mut records: Vec<String> = records.collect();
+        records.sort();
+        records
+    }
+
+    /// A forwarder in front of its name server.
+    pub fn forwarder(&self) -> InnerForwarder {
+        self.namespace.forwarder((Ipv4Addr::new(10, 53, 53, 1), 53).into())
     }
 
     /// The sidecar's settings for this controller, as `externaldns` with its keytab.
