@@ -74,6 +74,8 @@ impl Settings {
             .set("RFC2136_KERBEROS_REALM", Kdc::REALM)
             .set("RFC2136_KERBEROS_USERNAME", "externaldns")
             .set("RFC2136_KERBEROS_KDC", &kdc.address())
+            // A killed sidecar leaves its krb5.conf behind, which goes with the KDC.
+            .set("TMPDIR", kdc.krb5_conf().parent().unwrap().to_str().unwrap())
     }
 
     /// `RFC2136_HOST` and `RFC2136_ZONE`.
