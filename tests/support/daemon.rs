@@ -1,6 +1,7 @@
 //! Programs that run as children of the test.
 
 use std::env;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -174,9 +175,21 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Sends `STOP`, `CONT`, `TERM`, ...
+    /// Sends `STOP`, `CONT`, `TERM`, ...; `STOP` until every thread has stopped, since they go on until one has taken it.
     pub fn signal(&self, signal: &str) {
         run(command(find("sh")).args(["-c", "kill -$0 $1", signal, &self.pid().to_string()]));
+        if signal == "STOP" {
+            wait_until("it stops", Duration::from_secs(10), || self.has_stopped());
+        }
+    }
+
+    fn has_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let state = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        };
+        threads.flatten().all(state)
     }
 
     /// SIGKILL, and until it is gone.
