@@ -102,8 +102,8 @@ impl Step {
 
     /// An update that changes nothing and succeeds only where this step's result stands, exactly.
     ///
-    /// Samba's BIND9_DLZ takes what a wildcard would answer for what is there. So it must not take the same for a name beside
-    /// it, of which `unused` is the first label, and which nobody has.
+    /// Samba's BIND9_DLZ takes what a wildcard would answer for what is there. So it must not take the same for a name
+    /// beside it, of which `unused` is the first label, and which nobody has.
     #[must_use]
     pub fn read_back(&self, unused: &str) -> Update {
         let mut prerequisites = Vec::new();

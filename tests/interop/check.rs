@@ -357,6 +357,6 @@ fn a_wildcard_beside_which_bind9_dlz_loses_updates_is_told() {
     let samba = Samba::start(Backend::Bind9Dlz);
     let settings = samba.settings(&["wild.test"]).set("RFC2136_READ", "none");
     let wildcard = Endpoint::new("*.wild.test", "TXT", &["wild"]);
-    settings.start().apply_all(&Changes::new().create(&wildcard));
+    settings.start().apply_all(&Changes::new().create_alone(&wildcard));
     fails(&settings, "prerequisite_failed", "wildcard");
 }
