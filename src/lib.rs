@@ -69,6 +69,7 @@
 //! | rejected | not written, and named in `/status`; the rest of the apply is written |
 //! | dropped | left out in adjust, since it can never be written |
 //! | zone copy | a zone as one server holds it, as raw RDATA |
+//! | marker | what the source of a zone copy knows a version by: a serial, for transfers |
 //! | pin | the server that a reconcile reads from and writes to |
 //! | security context | what both sides share after the TKEY exchange (RFC 2743, RFC 3645); it makes and verifies MICs |
 //! | target name | the Kerberos name of a DNS server, `DNS/host@REALM` |

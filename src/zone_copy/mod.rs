@@ -1,11 +1,12 @@
 //! What is known of each zone on each server, and how it is refreshed.
 //!
-//! A copy is read by SOA query, then IXFR, then AXFR, whichever is enough. One refresh runs per zone and server, in a
-//! task of its own: who waits for it leaves at its deadline, and the next read finds what it brought. Updates that
-//! succeeded are applied to the copy at once, so that a read shows them; the next refresh starts from what the server
+//! A copy is refreshed by its source, from the marker of the version that is held. One refresh runs per zone and server, in
+//! a task of its own: who waits for it leaves at its deadline, and the next read finds what it brought. Updates that
+//! succeeded are applied to the copy at once, so that a read shows them; the next refresh starts from what the source
 //! itself has told, and so confirms or corrects them.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -14,37 +15,60 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::dns::{Outcome, ServerAddress, Update, ZoneContents, ZoneName};
+use crate::dns::{ServerAddress, Update, ZoneContents, ZoneName};
 
-mod refresh;
+mod entry;
 mod server;
-mod slot;
+pub mod transfer;
 
-use refresh::Fresh;
-use slot::{Flight, Slot};
+use entry::Entry;
 
 /// Copies are kept for this many servers: the one in use, and the one it took over from.
 const SERVERS: usize = 2;
 
-/// A server that zones are read from; clones are the same server.
+/// Where zones are read from: one server, by one way of reading. Clones are the same source.
 pub trait ZoneSource: Clone + Send + Sync + 'static {
+    /// What tells a version of a zone from the next one; a serial, for example.
+    type Marker: Clone + Debug + Send + Sync + 'static;
     /// Why it could not be read; every waiter gets it.
-    type Error: Clone + Send + Sync + 'static;
+    type Error: Clone + Debug + Send + Sync + 'static;
 
     /// The server, as what it said is kept under.
     fn address(&self) -> &ServerAddress;
 
-    /// The zone's serial (SOA query).
-    fn serial(&self, zone: &ZoneName) -> impl Future<Output = Result<u32, Self::Error>> + Send;
+    /// The zone's present version, told by the least that leads there from what is held.
+    fn refresh(
+        &self,
+        zone: &ZoneName,
+        held: Option<Held<Self::Marker>>,
+    ) -> impl Future<Output = Result<Refreshed<Self::Marker>, Self::Error>> + Send;
+}
 
-    /// The whole zone (AXFR).
-    fn whole(&self, zone: &ZoneName) -> impl Future<Output = Result<ZoneContents, Self::Error>> + Send;
+/// A version of a zone, as its source told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version<M> {
+    /// What the zone holds.
+    pub contents: Arc<ZoneContents>,
+    /// What the source knows it by.
+    pub marker: M,
+}
 
-    /// The zone by its differences to what is held (IXFR).
-    fn differences(&self, held: Arc<ZoneContents>) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
+/// What a refresh starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held<M> {
+    /// The version that the source told last, without our own updates since.
+    pub version: Version<M>,
+    /// Whether the zone may have changed without its marker.
+    pub doubtful: bool,
+}
 
-    /// Whether [`whole`](Self::whole) may succeed where [`differences`](Self::differences) failed with this error.
-    fn wants_whole(error: &Self::Error) -> bool;
+/// What a refresh brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refreshed<M> {
+    /// The present version; the held one where that is unchanged.
+    pub version: Version<M>,
+    /// What it took.
+    pub kind: ReadKind,
 }
 
 /// A zone as one server holds it.
@@ -61,7 +85,7 @@ pub struct ZoneCopy {
 /// What it took to refresh a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadKind {
-    /// The serial had not moved.
+    /// The marker had not moved.
     Unchanged,
     /// Differences.
     Ixfr,
@@ -98,30 +122,32 @@ pub enum ReadError<E> {
 /// The copies of all zones.
 #[derive(Debug)]
 pub struct ZoneCopies<S: ZoneSource> {
-    slots: Arc<Mutex<Slots<S::Error>>>,
+    known: Shared<S>,
 }
 
 type Key = (ZoneName, ServerAddress);
 
+type Shared<S> = Arc<Mutex<Entries<<S as ZoneSource>::Marker, <S as ZoneSource>::Error>>>;
+
 #[derive(Debug)]
-struct Slots<E> {
-    slots: HashMap<Key, Slot<E>>,
-    /// Servers that slots are kept for, the one used last at the end.
+struct Entries<M, E> {
+    entries: HashMap<Key, Entry<M, E>>,
+    /// Servers that entries are kept for, the one used last at the end.
     servers: Vec<ServerAddress>,
     /// Number of the next refresh.
     next: u64,
 }
 
 /// What a refresh tells those who wait for it, once it is done.
-type Landing<E> = Option<Result<ZoneCopy, E>>;
+type Ended<E> = Option<Result<ZoneCopy, E>>;
 
 /// Where it is told.
-type Waiting<E> = watch::Receiver<Landing<E>>;
+type Waiting<E> = watch::Receiver<Ended<E>>;
 
 impl<S: ZoneSource> Default for ZoneCopies<S> {
     fn default() -> Self {
-        let slots = Slots { slots: HashMap::new(), servers: Vec::new(), next: 0 };
-        Self { slots: Arc::new(Mutex::new(slots)) }
+        let known = Entries { entries: HashMap::new(), servers: Vec::new(), next: 0 };
+        Self { known: Arc::new(Mutex::new(known)) }
     }
 }
 
@@ -135,27 +161,27 @@ impl<S: ZoneSource> ZoneCopies<S> {
     /// The copy as it stands, without asking the server.
     #[must_use]
     pub fn get(&self, zone: &ZoneName, server: &ServerAddress) -> Option<ZoneCopy> {
-        self.lock().slots.get(&key(zone, server))?.copy()
+        self.lock().entries.get(&key(zone, server))?.copy()
     }
 
     /// The copy to start changes from; none while it is doubted.
     #[must_use]
     pub fn trusted(&self, zone: &ZoneName, server: &ServerAddress) -> Option<ZoneCopy> {
-        self.lock().slots.get(&key(zone, server))?.trusted()
+        self.lock().entries.get(&key(zone, server))?.trusted()
     }
 
     /// Why the last refresh failed; none after one that succeeded.
     #[must_use]
     pub fn failure(&self, zone: &ZoneName, server: &ServerAddress) -> Option<S::Error> {
-        self.lock().slots.get(&key(zone, server))?.failure.clone()
+        self.lock().entries.get(&key(zone, server))?.failure.clone()
     }
 
-    /// Keeps a zone that was read by other means.
-    pub fn put(&self, server: &ServerAddress, contents: ZoneContents, now: SystemTime) {
-        let zone = contents.zone().clone();
-        let mut slots = self.lock();
-        slots.touch(server);
-        slots.slot(&zone, server).put(contents, now);
+    /// Keeps a version that was read by other means.
+    pub fn put(&self, server: &ServerAddress, version: Version<S::Marker>, now: SystemTime) {
+        let zone = version.contents.zone().clone();
+        let mut known = self.lock();
+        known.touch(server);
+        known.entry(&zone, server).put(version, now);
     }
 
     /// Refreshes the copy, or waits for the refresh that is under way.
@@ -182,16 +208,16 @@ impl<S: ZoneSource> ZoneCopies<S> {
 
     /// Applies an update that the server has verifiably done.
     pub fn apply(&self, server: &ServerAddress, update: &Update) {
-        if let Some(slot) = self.lock().slots.get_mut(&key(&update.zone, server)) {
-            slot.apply(&update.operations);
+        if let Some(entry) = self.lock().entries.get_mut(&key(&update.zone, server)) {
+            entry.apply(&update.operations);
         }
     }
 
-    /// Doubts the copy, after an update whose outcome is unknown: the next read transfers at least what changed, and
-    /// the whole zone where the serial does not tell.
+    /// Doubts the copy, after an update whose outcome is unknown: the next read asks at least for what changed, and
+    /// for the whole zone where the marker does not tell.
     pub fn invalidate(&self, zone: &ZoneName, server: &ServerAddress) {
-        if let Some(slot) = self.lock().slots.get_mut(&key(zone, server)) {
-            slot.doubt();
+        if let Some(entry) = self.lock().entries.get_mut(&key(zone, server)) {
+            entry.doubt();
         }
     }
 
@@ -204,9 +230,9 @@ impl<S: ZoneSource> ZoneCopies<S> {
     ) -> Result<ZoneCopy, ReadError<S::Error>> {
         let read = async {
             loop {
-                match self.board(oldest, zone, source) {
-                    Ok(flight) => return landed(flight).await?.map_err(ReadError::Source),
-                    Err(older) => drop(landed(older).await),
+                match self.join(oldest, zone, source) {
+                    Ok(refresh) => return ended(refresh).await?.map_err(ReadError::Source),
+                    Err(older) => drop(ended(older).await),
                 }
             }
         };
@@ -214,50 +240,48 @@ impl<S: ZoneSource> ZoneCopies<S> {
     }
 
     /// The refresh to wait for, started if there is none; or one that is too old and must end first.
-    fn board(&self, oldest: u64, zone: &ZoneName, source: &S) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
+    fn join(&self, oldest: u64, zone: &ZoneName, source: &S) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
         let server = source.address();
-        let mut slots = self.lock();
-        slots.touch(server);
-        if let Some(flight) = slots.slot(zone, server).flight() {
-            let landing = flight.landing.clone();
-            return if flight.number >= oldest && !flight.outdated { Ok(landing) } else { Err(landing) };
+        let mut known = self.lock();
+        known.touch(server);
+        if let Some(refresh) = known.entry(zone, server).refresh() {
+            let waiting = refresh.waiting.clone();
+            return if refresh.number >= oldest && !refresh.outdated { Ok(waiting) } else { Err(waiting) };
         }
-        let (sender, landing) = watch::channel(None);
-        let number = slots.next;
-        slots.next += 1;
-        let slot = slots.slot(zone, server);
-        let base = slot.base();
-        slot.start(Flight::new(number, landing.clone()));
-        tokio::spawn(fly(Arc::clone(&self.slots), zone.clone(), source.clone(), base, (number, sender)));
-        Ok(landing)
+        let (told, waiting) = watch::channel(None);
+        let number = known.next;
+        known.next += 1;
+        let held = known.entry(zone, server).begin(number, waiting.clone());
+        tokio::spawn(refresh(Arc::clone(&self.known), zone.clone(), source.clone(), held, (number, told)));
+        Ok(waiting)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slots<S::Error>> {
-        lock(&self.slots)
+    fn lock(&self) -> MutexGuard<'_, Entries<S::Marker, S::Error>> {
+        lock(&self.known)
     }
 }
 
 /// Refreshes a copy, keeps it, and tells all who wait.
-async fn fly<S: ZoneSource>(
-    slots: Arc<Mutex<Slots<S::Error>>>,
+async fn refresh<S: ZoneSource>(
+    known: Shared<S>,
     zone: ZoneName,
     source: S,
-    base: Option<refresh::Base>,
-    (number, sender): (u64, watch::Sender<Landing<S::Error>>),
+    held: Option<Held<S::Marker>>,
+    (number, told): (u64, watch::Sender<Ended<S::Error>>),
 ) {
-    let result = refresh::refresh(&source, &zone, base).await;
-    let copy = lock(&slots).land(&key(&zone, source.address()), number, result, now());
-    sender.send_replace(Some(copy));
+    let result = source.refresh(&zone, held).await;
+    let copy = lock(&known).end(&key(&zone, source.address()), number, result, now());
+    told.send_replace(Some(copy));
 }
 
-async fn landed<E: Clone>(mut flight: Waiting<E>) -> Result<Result<ZoneCopy, E>, ReadError<E>> {
-    let landing = flight.wait_for(Option::is_some).await.map_err(|_| ReadError::BrokenOff)?;
-    landing.clone().ok_or(ReadError::BrokenOff)
+async fn ended<E: Clone>(mut refresh: Waiting<E>) -> Result<Result<ZoneCopy, E>, ReadError<E>> {
+    let result = refresh.wait_for(Option::is_some).await.map_err(|_| ReadError::BrokenOff)?;
+    result.clone().ok_or(ReadError::BrokenOff)
 }
 
-impl<E: Clone> Slots<E> {
-    fn slot(&mut self, zone: &ZoneName, server: &ServerAddress) -> &mut Slot<E> {
-        self.slots.entry(key(zone, server)).or_default()
+impl<M: Clone, E: Clone> Entries<M, E> {
+    fn entry(&mut self, zone: &ZoneName, server: &ServerAddress) -> &mut Entry<M, E> {
+        self.entries.entry(key(zone, server)).or_default()
     }
 
     /// Marks a server as the one used last, and forgets what is known from the one that was not used for longest.
@@ -266,15 +290,15 @@ impl<E: Clone> Slots<E> {
         self.servers.push(server.clone());
         if self.servers.len() > SERVERS {
             let forgotten = self.servers.remove(0);
-            self.slots.retain(|(_, kept), _| *kept != forgotten);
+            self.entries.retain(|(_, kept), _| *kept != forgotten);
         }
     }
 
     /// Keeps what a refresh brought, unless its server was forgotten meanwhile.
-    fn land(&mut self, key: &Key, number: u64, result: Result<Fresh, E>, now: SystemTime) -> Result<ZoneCopy, E> {
-        match self.slots.get_mut(key).filter(|slot| slot.is_flying(number)) {
-            Some(slot) => slot.land(result, now),
-            None => Slot::default().land(result, now),
+    fn end(&mut self, key: &Key, number: u64, result: Result<Refreshed<M>, E>, now: SystemTime) -> Result<ZoneCopy, E> {
+        match self.entries.get_mut(key).filter(|entry| entry.is_refreshed_by(number)) {
+            Some(entry) => entry.end(result, now),
+            None => Entry::default().end(result, now),
         }
     }
 }
@@ -283,8 +307,8 @@ fn key(zone: &ZoneName, server: &ServerAddress) -> Key {
     (zone.clone(), server.clone())
 }
 
-fn lock<E>(slots: &Mutex<Slots<E>>) -> MutexGuard<'_, Slots<E>> {
-    slots.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<M, E>(known: &Mutex<Entries<M, E>>) -> MutexGuard<'_, Entries<M, E>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a refresh ends when it ends; nobody could hand in that time")]

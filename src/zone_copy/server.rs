@@ -2,11 +2,25 @@
 
 use std::sync::Arc;
 
-use super::ZoneSource;
+use super::transfer::{self, Transfers};
+use super::{Held, Refreshed, ZoneSource};
 use crate::dns::{Outcome, ServerAddress, ZoneContents, ZoneName};
 use crate::nameserver::{Fault, Server, ServerError};
 
 impl ZoneSource for Server {
+    type Marker = u32;
+    type Error = ServerError;
+
+    fn address(&self) -> &ServerAddress {
+        Self::address(self)
+    }
+
+    async fn refresh(&self, zone: &ZoneName, held: Option<Held<u32>>) -> Result<Refreshed<u32>, ServerError> {
+        transfer::refresh(self, zone, held).await
+    }
+}
+
+impl Transfers for Server {
     type Error = ServerError;
 
     fn address(&self) -> &ServerAddress {
@@ -42,7 +56,7 @@ mod tests {
     use super::*;
     use crate::dns::{Message, Name, RecordType};
     use crate::nameserver::{Authentication, Settings};
-    use crate::zone_copy::{ReadKind, ZoneCopies};
+    use crate::zone_copy::{ReadKind, Version, ZoneCopies};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -102,7 +116,8 @@ mod tests {
 
         let zone: ZoneName = "example.test".parse().unwrap();
         let copies = ZoneCopies::new();
-        copies.put(&address, ZoneContents::new(zone.clone(), 1), SystemTime::UNIX_EPOCH);
+        let held = Version { contents: Arc::new(ZoneContents::new(zone.clone(), 1)), marker: 1 };
+        copies.put(&address, held, SystemTime::UNIX_EPOCH);
         let deadline = Instant::now() + Duration::from_secs(10);
         let copy = copies.read(&zone, &server, deadline).await.unwrap();
         assert_eq!((copy.kind, copy.contents.serial()), (ReadKind::Axfr, 2));

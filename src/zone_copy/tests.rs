@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::transfer::Transfers;
 use super::*;
-use crate::dns::{Name, Operation, Rdata, RecordType, Ttl};
+use crate::dns::{Name, Operation, Outcome, Rdata, RecordType, Ttl};
 
 /// What a scripted server was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,19 @@ struct Server {
 }
 
 impl ZoneSource for Arc<Server> {
+    type Marker = u32;
+    type Error = Fault;
+
+    fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    async fn refresh(&self, zone: &ZoneName, held: Option<Held<u32>>) -> Result<Refreshed<u32>, Fault> {
+        transfer::refresh(self, zone, held).await
+    }
+}
+
+impl Transfers for Arc<Server> {
     type Error = Fault;
 
     fn address(&self) -> &ServerAddress {
@@ -326,7 +340,8 @@ async fn copies_are_kept_for_the_two_servers_used_last() {
 #[tokio::test]
 async fn a_copy_from_elsewhere_is_what_the_next_read_starts_from() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
-    copies.put(&server.address, version(1, &[1]), SystemTime::UNIX_EPOCH);
+    let held = Version { contents: Arc::new(version(1, &[1])), marker: 1 };
+    copies.put(&server.address, held, SystemTime::UNIX_EPOCH);
     assert_eq!(read(&copies, &server).await.kind, ReadKind::Unchanged);
     assert_eq!(server.was_asked(), [Asked::Serial]);
 }
