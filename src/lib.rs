@@ -12,7 +12,7 @@
 //! | [`api`] | what ExternalDNS says: endpoints, changes, domain filters | | pure |
 //! | [`kerberos`] | realm, principal, target name, where the credential comes from; frozen at the start | | pure |
 //! | [`dns`] | what DNS says: names, RRsets, zones, updates, TKEY, TSIG, transfers | | pure |
-//! | [`plan`] | what should change: the canonical form, and from changes to groups, prerequisites and batches | `api`, `dns` | pure |
+//! | [`plan`] | what should change: the canonical form, from changes to groups, prerequisites and batches, and their delivery | `api`, `dns` | pure |
 //! | [`gss`] | credentials and security contexts through the system's Kerberos library | `kerberos` | blocks |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
 //! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
@@ -45,8 +45,9 @@
 //!   never be written. No I/O.
 //! * *Apply.* [`plan::intake()`] reads and pairs the changes, [`plan::group()`] joins a record with its registry TXT,
 //!   [`plan::plan()`] compares each group with the copy that the caller was shown and makes prerequisites
-//!   and exact-value operations, [`plan::pack`] fills messages. `provider::apply` sends them, bisects what is denied,
-//!   reads back what is doubtful, and returns what was rejected. An applied update is applied to the copy too.
+//!   and exact-value operations, [`plan::pack`] fills messages. [`plan::delivery`] says which goes next, which is halved
+//!   because it was denied, what is read back, and what became of each group; it never waits. `provider::apply` does what
+//!   it says, tells it what came of that, and returns what was rejected. An applied update is applied to the copy too.
 //! * *A message.* [`nameserver`] takes a connection and the security context, [`dns::tsig`] signs the octets and gives the
 //!   only value that can verify the answer. BADKEY brings a new context and the same request, signed afresh.
 //! * *A failure* is a [`provider::Cause`], from wherever it comes: one label, sentence and remedy for the log, the metrics,
@@ -64,6 +65,8 @@
 //! | group | changes that are applied together or not at all: those of one name, and the registry TXT that speak for it |
 //! | part, step | a group's changes in one zone; the prerequisites and operations that they become |
 //! | batch | the steps of one UPDATE message |
+//! | delivery | sending the batches of an apply, and finding out what became of each |
+//! | fate, verdict | what became of a message; why a group was not applied |
 //! | prerequisite | what must hold for an update to be applied (RFC 2136 §2.4) |
 //! | read-back | asking whether what was to be written is there, when a reply does not prove it |
 //! | rejected | not written, and named in `/status`; the rest of the apply is written |

@@ -1,5 +1,7 @@
 //! Packing steps into messages: capped by endpoints and octets, no step ever split.
 
+use std::sync::Arc;
+
 use super::step::Step;
 use crate::dns::{ServerProfile, Update, ZoneName};
 
@@ -12,7 +14,7 @@ pub struct Indexed {
     /// Index of the group.
     pub group: usize,
     /// The step.
-    pub step: Step,
+    pub step: Arc<Step>,
 }
 
 /// The steps of one message.
@@ -41,6 +43,27 @@ impl Batch {
             update.operations.extend_from_slice(&step.operations);
         }
         update
+    }
+
+    /// An update that changes nothing and succeeds only where the result of every step stands, exactly; see
+    /// [`Step::read_back`].
+    #[must_use]
+    pub fn read_back(&self, zone: &ZoneName, unused: &str) -> Update {
+        let mut update = Update { zone: zone.clone(), prerequisites: Vec::new(), operations: Vec::new() };
+        for Indexed { step, .. } in &self.steps {
+            for prerequisite in step.read_back(unused).prerequisites {
+                if !update.prerequisites.contains(&prerequisite) {
+                    update.prerequisites.push(prerequisite);
+                }
+            }
+        }
+        update
+    }
+
+    /// The zone that all its steps are in; none when there is no step.
+    #[must_use]
+    pub fn zone(&self) -> Option<&ZoneName> {
+        self.steps.first().map(|step| &step.step.zone)
     }
 
     /// Two halves, each with at least one step.

@@ -5,6 +5,7 @@ use crate::dns::{ServerProfile, Ttl, ZoneSet};
 pub mod adjust;
 pub mod batch;
 pub mod canonical;
+pub mod delivery;
 #[cfg(test)]
 pub(crate) mod fake_zone;
 pub mod group;
@@ -23,6 +24,7 @@ pub mod unsettled;
 
 pub use adjust::{Adjusted, adjust};
 pub use batch::{Batch, Indexed, Limits, pack};
+pub use delivery::Delivery;
 pub use group::{Group, Grouped, Part, group};
 pub use intake::{Change, Kind, Wanted, intake};
 pub use listing::list;

@@ -129,7 +129,7 @@ impl World {
                 Err(refused) => outcome.refused.extend(refused),
                 Ok(parts) => {
                     for step in parts.into_iter().flatten() {
-                        let indexed = Indexed { group: index, step };
+                        let indexed = Indexed { group: index, step: Arc::new(step) };
                         if group.parts.len() > 1 {
                             ordered.push(Batch { steps: vec![indexed] });
                         } else {

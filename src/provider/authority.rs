@@ -8,32 +8,7 @@ use tokio::time::Instant;
 use super::Failure;
 use super::status::{ServerStatus, ZoneStatus};
 use crate::dns::{Update, ZoneContents, ZoneName};
-
-/// What became of an update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// A verified reply says that it was applied.
-    Applied,
-    /// It was printed instead of being sent.
-    Printed,
-    /// The reply says that it was applied, but nothing proves that the server said so.
-    Unverified(Failure),
-    /// A prerequisite did not hold; nothing was applied.
-    PrerequisiteFailed(Failure),
-    /// The server did not want it.
-    Denied {
-        /// Why.
-        failure: Failure,
-        /// Samba answers SERVFAIL to updates that it has applied all the same.
-        maybe_applied: bool,
-    },
-    /// The whole zone cannot be written on this server.
-    ZoneUnusable(Failure),
-    /// It was sent and no answer came. Another server is pinned now.
-    Unknown(Failure),
-    /// It was not sent, or nobody is left to ask what became of it.
-    Stopped(Failure),
-}
+use crate::plan::delivery::Fate;
 
 /// The servers behind the zones.
 pub trait Authority: Send + Sync + 'static {
@@ -70,7 +45,13 @@ pub trait Authority: Send + Sync + 'static {
     fn doubt(&self, pin: &Self::Pin, zone: &ZoneName);
 
     /// Sends an update, signed afresh for each server that it is tried on.
-    fn update(&self, pin: &mut Self::Pin, update: &Update) -> impl Future<Output = Outcome> + Send;
+    ///
+    /// A failure means that it was not sent, or that nobody is left to ask what became of it.
+    fn update(
+        &self,
+        pin: &mut Self::Pin,
+        update: &Update,
+    ) -> impl Future<Output = Result<Fate<Failure>, Failure>> + Send;
 
     /// What is known of a zone, for `/status`.
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;

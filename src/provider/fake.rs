@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::authority::{Authority, Outcome};
+use super::authority::Authority;
 use super::status::{ServerStatus, ZoneStatus};
 use super::{Cause, Failure};
 use crate::dns::{Name, Prerequisite, Update, ZoneContents, ZoneName};
+use crate::plan::delivery::Fate;
 use crate::plan::fake_zone;
 
 /// The servers of some zones.
@@ -82,38 +83,38 @@ impl FakeAuthority {
 }
 
 impl World {
-    fn answer(&mut self, update: &Update) -> Outcome {
+    fn answer(&mut self, update: &Update) -> Result<Fate<Failure>, Failure> {
         let number = self.messages.iter().filter(|message| !message.operations.is_empty()).count();
         self.messages.push(update.clone());
         let found = |cause| Failure::new(cause, "as told");
         if update.operations.is_empty() {
-            return self.apply(update);
+            return Ok(self.apply(update));
         }
-        match self.faults.remove(&number) {
+        Ok(match self.faults.remove(&number) {
             None => self.apply(update),
             Some(Fault::AnswerLost) => {
                 self.apply(update);
-                Outcome::Unknown(found(Cause::ServerUnreachable))
+                Fate::Unknown(found(Cause::ServerUnreachable))
             }
-            Some(Fault::MessageLost) => Outcome::Unknown(found(Cause::ServerUnreachable)),
+            Some(Fault::MessageLost) => Fate::Unknown(found(Cause::ServerUnreachable)),
             Some(Fault::FailsAfterwards) => {
                 self.apply(update);
-                Outcome::Denied { failure: found(Cause::ServerFailed), maybe_applied: true }
+                Fate::Denied { failure: found(Cause::ServerFailed), maybe_applied: true }
             }
             Some(Fault::Unverifiable) => match self.apply(update) {
-                Outcome::Applied => Outcome::Unverified(found(Cause::UnverifiedReply)),
+                Fate::Applied => Fate::Unverified(found(Cause::UnverifiedReply)),
                 other => other,
             },
-            Some(Fault::Forged) => Outcome::Unverified(found(Cause::UnverifiedReply)),
-            Some(Fault::Unreachable) => Outcome::Stopped(found(Cause::ServerUnreachable)),
-        }
+            Some(Fault::Forged) => Fate::Unverified(found(Cause::UnverifiedReply)),
+            Some(Fault::Unreachable) => return Err(found(Cause::ServerUnreachable)),
+        })
     }
 
-    fn apply(&mut self, update: &Update) -> Outcome {
+    fn apply(&mut self, update: &Update) -> Fate<Failure> {
         let is_denied = |name| self.denies_all || self.denied.contains(name);
         if update.operations.iter().any(|operation| is_denied(operation.name())) {
             let failure = Failure::new(Cause::RefusedByPolicy, "REFUSED");
-            return Outcome::Denied { failure, maybe_applied: false };
+            return Fate::Denied { failure, maybe_applied: false };
         }
         let zone = self.zones.get_mut(&update.zone).unwrap();
         let mut scratch = zone.clone();
@@ -127,14 +128,14 @@ impl World {
         }
         let target = if self.loses_updates { &mut scratch } else { zone };
         match fake_zone::apply(&update, target) {
-            Ok(()) => Outcome::Applied,
+            Ok(()) => Fate::Applied,
             Err(rcode) => prerequisite_failed(rcode),
         }
     }
 }
 
-fn prerequisite_failed(rcode: fake_zone::Rcode) -> Outcome {
-    Outcome::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}")))
+fn prerequisite_failed(rcode: fake_zone::Rcode) -> Fate<Failure> {
+    Fate::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}")))
 }
 
 /// The zone as it looks to who asks for the names in an update's prerequisites.
@@ -200,7 +201,7 @@ impl Authority for FakeAuthority {
         self.world().shown.remove(zone);
     }
 
-    async fn update(&self, (): &mut (), update: &Update) -> Outcome {
+    async fn update(&self, (): &mut (), update: &Update) -> Result<Fate<Failure>, Failure> {
         let delay = self.world().delay;
         tokio::time::sleep(delay).await;
         self.world().answer(update)

@@ -10,7 +10,7 @@ pub mod authority;
 pub mod failure;
 #[cfg(test)]
 mod fake;
-mod ledger;
+mod memory;
 pub mod servers;
 pub mod service;
 pub mod status;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::authority::{Authority, Outcome};
+use super::authority::Authority;
 use super::status::{ServerStatus, ZoneStatus, seconds};
 use super::{Cause, Failure};
 use crate::config::ReadMode;
@@ -15,6 +15,7 @@ use crate::dns::tsig::Form;
 use crate::dns::{Operation, Rcode, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Authenticity, DiscoveryError, Pin, Pool, Sent, Server, ServerError, UpdateReply};
+use crate::plan::delivery::Fate;
 use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
 
 /// Name servers with what is known of their zones.
@@ -60,16 +61,14 @@ impl Servers {
     }
 
     /// What an answer to an update means.
-    fn judge(&self, reply: &UpdateReply, update: &Update, server: &Server) -> Outcome {
+    fn judge(&self, reply: &UpdateReply, update: &Update, server: &Server) -> Fate<Failure> {
         let UpdateReply { rcode, authenticity } = reply;
         let about =
             |detail: &dyn fmt::Display| format!("name server {}, zone {}: {detail}", server.address(), update.zone);
         if *rcode == Rcode::NOERROR {
             return match authenticity {
-                Authenticity::Unverified(flaw) => {
-                    Outcome::Unverified(Failure::new(Cause::UnverifiedReply, about(flaw)))
-                }
-                Authenticity::Verified(_) | Authenticity::NotAsked => Outcome::Applied,
+                Authenticity::Unverified(flaw) => Fate::Unverified(Failure::new(Cause::UnverifiedReply, about(flaw))),
+                Authenticity::Verified(_) | Authenticity::NotAsked => Fate::Applied,
             };
         }
         // Only a plain failure leaves it open whether something was done before.
@@ -79,9 +78,9 @@ impl Servers {
             None => Failure::new(Cause::of_update(*rcode), about(rcode)),
         };
         match failure.cause {
-            Cause::PrerequisiteFailed => Outcome::PrerequisiteFailed(failure),
-            Cause::NotAuthoritative => Outcome::ZoneUnusable(failure),
-            _ => Outcome::Denied { failure, maybe_applied },
+            Cause::PrerequisiteFailed => Fate::PrerequisiteFailed(failure),
+            Cause::NotAuthoritative => Fate::ZoneUnusable(failure),
+            _ => Fate::Denied { failure, maybe_applied },
         }
     }
 
@@ -182,7 +181,7 @@ impl Authority for Servers {
         self.copies.invalidate(zone, pin.server().address());
     }
 
-    async fn update(&self, pin: &mut Pin, update: &Update) -> Outcome {
+    async fn update(&self, pin: &mut Pin, update: &Update) -> Result<Fate<Failure>, Failure> {
         if self.settings.dry_run {
             return print(pin.server().address(), update);
         }
@@ -194,7 +193,7 @@ impl Authority for Servers {
                         // Whatever comes of it: a signed answer shows whether this is Samba.
                         let _ = pin.server().soa(&update.zone).await;
                     }
-                    return self.judge(&reply, update, pin.server());
+                    return Ok(self.judge(&reply, update, pin.server()));
                 }
                 Err(error) => {
                     let failure = Failure::from(&error);
@@ -203,8 +202,8 @@ impl Authority for Servers {
                     }
                     match (pin.fail_over(&error), error.sent) {
                         (true, Sent::Nothing) => {}
-                        (true, Sent::Unknown | Sent::Answered) => return Outcome::Unknown(failure),
-                        (false, _) => return Outcome::Stopped(failure),
+                        (true, Sent::Unknown | Sent::Answered) => return Ok(Fate::Unknown(failure)),
+                        (false, _) => return Err(failure),
                     }
                 }
             }
@@ -249,13 +248,13 @@ impl From<nameserver::ServerStatus> for ServerStatus {
 }
 
 /// Prints what `nsupdate` would have to be told.
-fn print(server: &ServerAddress, update: &Update) -> Outcome {
+fn print(server: &ServerAddress, update: &Update) -> Result<Fate<Failure>, Failure> {
     let host = server.address.map_or_else(|| server.host.clone(), |address| address.to_string());
     // Owner names are the server's business; nsupdate would refuse those that are no host names.
     let script = format!("server {host} {}\ncheck-names no\n{}", server.port, update.nsupdate_script());
     match io::stdout().lock().write_all(script.as_bytes()) {
-        Ok(()) => Outcome::Printed,
-        Err(error) => Outcome::Stopped(Failure::new(Cause::Internal, format!("standard output: {error}"))),
+        Ok(()) => Ok(Fate::Printed),
+        Err(error) => Err(Failure::new(Cause::Internal, format!("standard output: {error}"))),
     }
 }
 

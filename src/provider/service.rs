@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
-use super::ledger::Memory;
+use super::memory::Memory;
 use super::status::{CredentialStatus, RecordKey, Rejection, Status, StatusEntry, seconds};
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};

@@ -1,0 +1,62 @@
+//! What the zones of a delivery share.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::command::{Address, Command};
+use super::ledger::{Ledger, Verdict};
+use super::window::Window;
+use crate::plan::{self, Batch, Copies, Indexed, Limits, Policy, Refusal};
+
+/// Copies, ledger, and what is to be done next.
+#[derive(Debug)]
+pub(super) struct Desk<'a, F> {
+    pub(super) policy: &'a Policy,
+    pub(super) copies: Copies,
+    pub(super) ledger: Ledger<F>,
+    pub(super) window: Window,
+    /// Goes out before anything new is asked.
+    pub(super) outbox: VecDeque<Command>,
+    pub(super) round: usize,
+    numbers: u64,
+}
+
+impl<'a, F> Desk<'a, F> {
+    pub(super) const fn new(policy: &'a Policy, copies: Copies, ledger: Ledger<F>) -> Self {
+        Self { policy, copies, ledger, window: Window::new(), outbox: VecDeque::new(), round: 0, numbers: 0 }
+    }
+
+    pub(super) const fn address(&mut self, zone: usize) -> Address {
+        self.numbers += 1;
+        Address { zone, number: self.numbers }
+    }
+
+    /// What a group does in this round; none when nothing is left to do.
+    pub(super) fn plan(&self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
+        let Some((group, part)) = self.ledger.part(index, self.round) else { return Ok(None) };
+        let step = plan::plan(group, part, &self.copies, self.policy)?;
+        Ok(step.map(|step| Indexed { group: index, step: Arc::new(step) }))
+    }
+
+    /// As few messages as the steps fit; groups that were rejected before go first, and alone.
+    pub(super) fn pack(&mut self, steps: Vec<Indexed>) -> Vec<Batch> {
+        let Policy { batch_change_size, profile, .. } = *self.policy;
+        let (alone, together): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| self.ledger.goes_alone(step.group));
+        let (mut batches, mut too_large) = plan::pack(alone, Limits { endpoints: 0, profile });
+        let (shared, more) = plan::pack(together, Limits { endpoints: batch_change_size, profile });
+        batches.extend(shared);
+        too_large.extend(more);
+        for step in too_large {
+            let (octets, (_, limit)) = (plan::batch::octets(&step.step), plan::batch::room(profile));
+            self.ledger.fail(step.group, Verdict::TooLarge { octets, limit });
+        }
+        batches
+    }
+
+    /// We did this.
+    pub(super) fn changed(&mut self, step: &Indexed) {
+        self.ledger.done(step.group);
+        self.outbox.push_back(Command::Tell(Arc::clone(&step.step)));
+    }
+}

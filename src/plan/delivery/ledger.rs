@@ -1,0 +1,121 @@
+//! What became of each group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::dns::ZoneName;
+use crate::plan::{Group, Part, Refusal};
+
+/// The groups of one apply, and what is known of each.
+#[derive(Debug, Clone)]
+pub struct Ledger<F> {
+    groups: Vec<Group>,
+    /// So many groups at the beginning share no message with others.
+    alone: usize,
+    /// Parts of each group that are not done yet.
+    left: Vec<usize>,
+    verdicts: BTreeMap<usize, Verdict<F>>,
+    /// Groups of which the guess was changed.
+    guessed: BTreeSet<usize>,
+}
+
+/// Why a group was not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<F> {
+    /// The server does not want it, or it cannot be decided what became of it.
+    Denied(F),
+    /// The server says that it is done, and it is not there.
+    NotStored(ZoneName),
+    /// What DNS holds does not allow it.
+    Refused(Vec<Refusal>),
+    /// It was not sent, for a reason that is not its own.
+    PassedOver(F),
+    /// It does not fit a message.
+    TooLarge {
+        /// Estimated octets.
+        octets: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What became of one group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State<'a, F> {
+    /// DNS is as asked.
+    Done,
+    /// It was not applied, and will not be.
+    Failed(&'a Verdict<F>),
+    /// The delivery was stopped before it came to it, or before it knew.
+    Open,
+}
+
+impl<F> Ledger<F> {
+    /// Takes the groups of an apply; those in `alone` share no message with others.
+    #[must_use]
+    pub fn new(alone: Vec<Group>, together: Vec<Group>) -> Self {
+        let count = alone.len();
+        let groups: Vec<Group> = alone.into_iter().chain(together).collect();
+        let left = groups.iter().map(|group| group.parts.len()).collect();
+        Self { groups, alone: count, left, verdicts: BTreeMap::new(), guessed: BTreeSet::new() }
+    }
+
+    /// Every group as it was asked, with what became of it, and whether what it starts from was guessed anew.
+    pub fn close(&mut self) -> impl Iterator<Item = (&Group, State<'_, F>, bool)> {
+        // As it was asked, so that it is known again.
+        let guessed = std::mem::take(&mut self.guessed);
+        guessed.iter().for_each(|index| self.guess_anew(*index));
+        self.guessed = guessed;
+        let (verdicts, left, guessed) = (&self.verdicts, &self.left, &self.guessed);
+        self.groups.iter().enumerate().map(move |(index, group)| {
+            let state = match verdicts.get(&index) {
+                Some(verdict) => State::Failed(verdict),
+                None if left.get(index) == Some(&0) => State::Done,
+                None => State::Open,
+            };
+            (group, state, guessed.contains(&index))
+        })
+    }
+
+    pub(super) fn zones(&self) -> BTreeSet<ZoneName> {
+        self.groups.iter().flat_map(|group| &group.parts).map(|part| part.zone.clone()).collect()
+    }
+
+    /// Most parts that a group has.
+    pub(super) fn rounds(&self) -> usize {
+        self.groups.iter().map(|group| group.parts.len()).max().unwrap_or(0)
+    }
+
+    /// Groups that have a part of this round in this zone, and of which no former part failed.
+    pub(super) fn indices(&self, zone: &ZoneName, round: usize) -> Vec<usize> {
+        let takes_part = |index: &usize| self.part(*index, round).is_some_and(|(_, part)| part.zone == *zone);
+        (0..self.groups.len()).filter(|index| !self.verdicts.contains_key(index)).filter(takes_part).collect()
+    }
+
+    pub(super) fn part(&self, index: usize, round: usize) -> Option<(&Group, &Part)> {
+        let group = self.groups.get(index)?;
+        Some((group, group.parts.get(round)?))
+    }
+
+    pub(super) const fn goes_alone(&self, index: usize) -> bool {
+        index < self.alone
+    }
+
+    /// The other end of the values that an earlier update of an unread zone may have left comes first now.
+    pub(super) fn guess_anew(&mut self, index: usize) {
+        self.guessed.insert(index);
+        let parts = self.groups.get_mut(index).into_iter().flat_map(|group| &mut group.parts);
+        parts.flat_map(|part| &mut part.changes).for_each(|change| change.accepted.reverse());
+    }
+
+    /// A part of the group is as desired.
+    pub(super) fn done(&mut self, index: usize) {
+        if let Some(left) = self.left.get_mut(index) {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// The first verdict stands.
+    pub(super) fn fail(&mut self, index: usize, verdict: Verdict<F>) {
+        self.verdicts.entry(index).or_insert(verdict);
+    }
+}

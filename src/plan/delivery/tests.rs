@@ -1,0 +1,342 @@
+//! The delivery against a server that does anything: outcomes of any kind, in any order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::{Changes, Endpoint};
+use crate::dns::{Operation, RecordType, ServerProfile, Ttl, ZoneContents, ZoneSet};
+use crate::plan::{Batch, Protected, fake_zone, group, intake};
+
+const ZONES: [&str; 2] = ["one.test", "two.test"];
+const HOSTS: usize = 10;
+
+impl Failure for &'static str {
+    fn is_like(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// How a message goes.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Good,
+    AnswerLost,
+    Lost,
+    Unverified,
+    Forged,
+    Refused,
+    FailsAfterwards,
+    Unusable,
+    Stopped,
+}
+
+/// What the servers hold, and how they behave.
+struct Servers {
+    zones: BTreeMap<ZoneName, ZoneContents>,
+    unreadable: BTreeSet<ZoneName>,
+    /// Hosts whose change is always refused.
+    denied: BTreeSet<String>,
+    turns: Vec<Turn>,
+    /// Which of the commands under way ends next.
+    order: Vec<usize>,
+    /// Groups sent without a known fate, and not asked about since.
+    in_doubt: BTreeSet<usize>,
+    sent: usize,
+}
+
+fn policy(prerequisites: bool, profile: ServerProfile) -> Policy {
+    Policy {
+        zones: ZoneSet::new(ZONES.iter().map(|zone| zone.parse().unwrap()).collect()).unwrap(),
+        profile,
+        min_ttl: Ttl::ZERO,
+        default_ttl: Ttl::from_secs(300),
+        protected: Protected::default(),
+        allow_unowned: false,
+        max_deletes: None,
+        prerequisites,
+        batch_change_size: 4,
+    }
+}
+
+fn host(n: usize) -> String {
+    format!("h{n}.{}", ZONES[n % 2])
+}
+
+/// A record; of every third host the registry TXT is in the other zone.
+fn record(n: usize, target: &str) -> [Endpoint; 2] {
+    let endpoint = |name: String, rtype: &str, target: &str, label: (&str, String)| Endpoint {
+        dns_name: name,
+        record_type: rtype.to_owned(),
+        targets: vec![target.to_owned()],
+        labels: [(label.0.to_owned(), label.1)].into(),
+        ..Endpoint::default()
+    };
+    let zone = if n.is_multiple_of(3) { ZONES[(n + 1) % 2] } else { ZONES[n % 2] };
+    let text = "\"heritage=external-dns,external-dns/owner=k8s\"";
+    [
+        endpoint(host(n), "A", target, ("owner", "k8s".to_owned())),
+        endpoint(format!("a-h{n}.{zone}"), "TXT", text, ("ownedRecord", host(n))),
+    ]
+}
+
+impl Servers {
+    fn new() -> Self {
+        let zone = |zone: &str| (zone.parse().unwrap(), ZoneContents::new(zone.parse().unwrap(), 1));
+        Self {
+            zones: ZONES.into_iter().map(zone).collect(),
+            unreadable: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            turns: Vec::new(),
+            order: Vec::new(),
+            in_doubt: BTreeSet::new(),
+            sent: 0,
+        }
+    }
+
+    fn copies(&self) -> Copies {
+        self.zones.iter().map(|(zone, contents)| (zone.clone(), Arc::new(contents.clone()))).collect()
+    }
+
+    fn put(&mut self, n: usize, target: &str, with_text: bool) {
+        for endpoint in record(n, target).iter().take(1 + usize::from(with_text)) {
+            let name: crate::dns::Name = endpoint.dns_name.parse().unwrap();
+            let rtype: RecordType = endpoint.record_type.parse().unwrap();
+            let rdata =
+                crate::dns::presentation::parse_target(rtype, &endpoint.targets[0], |text| text.parse()).unwrap();
+            let zone = self.zones.values_mut().find(|zone| name.is_at_or_below(zone.zone().as_name())).unwrap();
+            zone.add(&name, rtype, Ttl::from_secs(300), rdata);
+        }
+    }
+
+    fn target(&self, n: usize) -> Vec<String> {
+        let name: crate::dns::Name = host(n).parse().unwrap();
+        let held = self.zones.values().find_map(|zone| zone.rrset(&name, RecordType::A));
+        held.map(|held| crate::plan::canonical::canonical_targets(RecordType::A, held.rdata)).unwrap_or_default()
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Fate<&'static str> {
+        let zone = batch.zone().unwrap();
+        let update = batch.update(zone);
+        let is_denied = |operation: &Operation| self.denied.contains(&operation.name().to_undotted());
+        if update.operations.iter().any(is_denied) {
+            return Fate::Denied { failure: "refused", maybe_applied: false };
+        }
+        match fake_zone::apply(&update, self.zones.get_mut(zone).unwrap()) {
+            Ok(()) => Fate::Applied,
+            Err(_) => Fate::PrerequisiteFailed("prerequisite"),
+        }
+    }
+
+    /// What a message comes to; none when nothing more can be sent.
+    fn send(&mut self, batch: &Batch, prerequisites: bool) -> Option<Fate<&'static str>> {
+        let groups = || batch.steps.iter().map(|step| step.group);
+        assert!(prerequisites || batch.steps.iter().all(|step| step.step.prerequisites.is_empty()));
+        assert!(groups().all(|group| !self.in_doubt.contains(&group)), "sent again before anybody asked");
+        self.sent += 1;
+        let fate = match self.turns.pop().unwrap_or(Turn::Good) {
+            Turn::Good => self.apply(batch),
+            Turn::AnswerLost => {
+                self.apply(batch);
+                Fate::Unknown("lost")
+            }
+            Turn::Lost => Fate::Unknown("lost"),
+            Turn::Unverified => match self.apply(batch) {
+                Fate::Applied => Fate::Unverified("unverified"),
+                other => other,
+            },
+            Turn::Forged => Fate::Unverified("unverified"),
+            Turn::Refused => Fate::Denied { failure: "refused", maybe_applied: false },
+            Turn::FailsAfterwards => {
+                self.apply(batch);
+                Fate::Denied { failure: "failed", maybe_applied: true }
+            }
+            Turn::Unusable => Fate::ZoneUnusable("unusable"),
+            Turn::Stopped => return None,
+        };
+        if matches!(fate, Fate::Unknown(_) | Fate::Unverified(_)) {
+            self.in_doubt.extend(groups());
+        }
+        Some(fate)
+    }
+
+    fn read(&mut self, zone: &ZoneName, delivery: &Delivery<'_, &'static str>) -> Option<Arc<ZoneContents>> {
+        if self.unreadable.contains(zone) {
+            return None;
+        }
+        for round in 0..delivery.desk.ledger.rounds() {
+            delivery.desk.ledger.indices(zone, round).iter().for_each(|group| {
+                self.in_doubt.remove(group);
+            });
+        }
+        Some(Arc::new(self.zones[zone].clone()))
+    }
+
+    /// Drives a delivery to its end; many commands are under way at once, and end in any order.
+    fn drive(&mut self, delivery: &mut Delivery<'_, &'static str>, prerequisites: bool) {
+        let mut under_way: Vec<Command> = Vec::new();
+        for _ in 0..1000 {
+            while let Some(command) = delivery.next() {
+                match command {
+                    Command::Remember(_) | Command::Doubt(_) => {}
+                    Command::Tell(step) => {
+                        assert!(step.is_done(&self.zones[&step.zone]), "told done, and is not: {step:?}");
+                    }
+                    asked => under_way.push(asked),
+                }
+            }
+            if under_way.is_empty() {
+                return;
+            }
+            let at = self.order.pop().unwrap_or(0) % under_way.len();
+            let outcome = match under_way.swap_remove(at) {
+                Command::Send(id, batch) => match self.send(&batch, prerequisites) {
+                    Some(fate) => Outcome::Sent(id, fate),
+                    None => {
+                        delivery.stop("stopped");
+                        continue;
+                    }
+                },
+                Command::Read(id, zone) => Outcome::Read(id, self.read(&zone, delivery)),
+                Command::ReadBack(id, batch) => {
+                    let zone = batch.zone().unwrap();
+                    let question = batch.read_back(zone, "unused");
+                    batch.steps.iter().for_each(|step| {
+                        self.in_doubt.remove(&step.group);
+                    });
+                    Outcome::ReadBack(id, fake_zone::apply(&question, self.zones.get_mut(zone).unwrap()).is_ok())
+                }
+                Command::Remember(_) | Command::Doubt(_) | Command::Tell(_) => unreachable!(),
+            };
+            delivery.take(outcome);
+        }
+        panic!("it does not end");
+    }
+}
+
+fn ledger(changes: &Changes, policy: &Policy) -> Ledger<&'static str> {
+    let (changes, refused) = intake(changes, policy);
+    assert_eq!(refused, []);
+    let grouped = group(changes, policy);
+    assert_eq!(grouped.refused, []);
+    Ledger::new(Vec::new(), grouped.groups)
+}
+
+fn creates(hosts: std::ops::Range<usize>) -> Changes {
+    Changes { create: hosts.flat_map(|n| record(n, "192.0.2.2")).collect(), ..Changes::default() }
+}
+
+#[test]
+fn it_sends_what_fits_and_is_done() {
+    let (mut servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
+    let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(0..HOSTS), &policy));
+    servers.drive(&mut delivery, true);
+    let (mut ledger, _, stopped) = delivery.close();
+    assert!(ledger.close().all(|(_, state, _)| state == State::Done) && stopped.is_none());
+    assert!((0..HOSTS).all(|n| servers.target(n) == ["192.0.2.2"]));
+}
+
+#[test]
+fn what_is_under_way_when_it_is_stopped_still_counts() {
+    let (servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
+    let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(1..3), &policy));
+    let Some(Command::Send(id, batch)) = delivery.next() else { panic!("nothing to send") };
+    delivery.stop("stopped");
+    assert_eq!(delivery.next(), None);
+    delivery.take(Outcome::Sent(id, Fate::Applied));
+    assert_eq!(delivery.next(), Some(Command::Remember(batch)));
+    assert!(matches!(delivery.next(), Some(Command::Tell(_))));
+    assert_eq!(delivery.next(), None);
+    let (mut ledger, _, stopped) = delivery.close();
+    let states: Vec<_> = ledger.close().map(|(_, state, _)| state == State::Done).collect();
+    assert_eq!((states, stopped), (vec![true, false], Some("stopped")));
+}
+
+#[test]
+fn an_outcome_that_nobody_waits_for_changes_nothing() {
+    let (servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
+    let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(1..2), &policy));
+    let Some(Command::Send(id, _)) = delivery.next() else { panic!("nothing to send") };
+    delivery.take(Outcome::Sent(id, Fate::PrerequisiteFailed("prerequisite")));
+    delivery.take(Outcome::Sent(id, Fate::Applied));
+    assert!(matches!(delivery.next(), Some(Command::Read(..))));
+    assert_eq!(delivery.next(), None);
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let turn = prop_oneof![
+        6 => Just(Turn::Good),
+        1 => Just(Turn::AnswerLost),
+        1 => Just(Turn::Lost),
+        1 => Just(Turn::Unverified),
+        1 => Just(Turn::Forged),
+        1 => Just(Turn::Refused),
+        1 => Just(Turn::FailsAfterwards),
+        1 => prop_oneof![4 => Just(Turn::Good), 1 => Just(Turn::Unusable), 1 => Just(Turn::Stopped)],
+    ];
+    prop::collection::vec(turn, 0..24)
+}
+
+fn some_hosts() -> impl Strategy<Value = BTreeSet<usize>> {
+    prop::collection::btree_set(0..HOSTS, 0..4)
+}
+
+proptest! {
+    /// Whatever the servers do: nothing is told done that is not, nothing is sent again before somebody asked what became
+    /// of it, it ends, and then each group is done or has its verdict.
+    #[test]
+    fn whatever_happens_it_ends_and_tells_the_truth(
+        turns in turns(),
+        order in prop::collection::vec(0_usize..8, 0..64),
+        before in some_hosts(),
+        foreign in some_hosts(),
+        denied in some_hosts(),
+        unreadable in prop::collection::btree_set(0_usize..2, 0..3),
+        unknown in prop::collection::btree_set(0_usize..2, 0..3),
+        prerequisites: bool,
+        is_careful: bool,
+    ) {
+        let policy = policy(prerequisites, if is_careful { ServerProfile::Auto } else { ServerProfile::Bind });
+        let mut servers = Servers::new();
+        before.iter().for_each(|n| servers.put(*n, "192.0.2.1", true));
+        let mut copies = servers.copies();
+        let zone = |n: &usize| -> ZoneName { ZONES[*n].parse().unwrap() };
+        unknown.iter().for_each(|n| { copies.remove(&zone(n)); });
+        // A registry TXT that stands alone in another zone says that its record is ours.
+        let foreign: Vec<usize> = foreign.difference(&before).copied().filter(|n| !n.is_multiple_of(3)).collect();
+        // Nobody knows of these, and without prerequisites only a read could tell.
+        if prerequisites {
+            foreign.iter().for_each(|n| servers.put(*n, "203.0.113.9", false));
+        }
+        servers.unreadable = unreadable.iter().map(zone).collect();
+        servers.denied = denied.into_iter().map(host).collect();
+        (servers.turns, servers.order) = (turns, order);
+        let mut changes = Changes::default();
+        for n in 0..HOSTS {
+            if before.contains(&n) {
+                changes.update_old.extend(record(n, "192.0.2.1"));
+                changes.update_new.extend(record(n, "192.0.2.2"));
+            } else {
+                changes.create.extend(record(n, "192.0.2.2"));
+            }
+        }
+        let mut delivery = Delivery::new(&policy, copies, ledger(&changes, &policy));
+        servers.drive(&mut delivery, prerequisites);
+        prop_assert!(servers.sent <= 40 * HOSTS, "{} messages", servers.sent);
+        let (mut ledger, _, stopped) = delivery.close();
+        for (group, state, _) in ledger.close() {
+            let name = group.changes().find(|change| change.rtype == RecordType::A).unwrap().name.to_undotted();
+            let n = (0..HOSTS).find(|n| host(*n) == name).unwrap();
+            match state {
+                State::Done => prop_assert_eq!(servers.target(n), ["192.0.2.2"]),
+                State::Failed(_) => {}
+                State::Open => prop_assert!(stopped.is_some()),
+            }
+        }
+        if prerequisites {
+            prop_assert!(foreign.iter().all(|n| servers.target(*n) == ["203.0.113.9"]));
+        }
+    }
+}

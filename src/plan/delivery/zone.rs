@@ -1,0 +1,354 @@
+//! The delivery in one zone: send, find the guilty, decide the rest from a fresh read, and send that once more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::command::{Command, Failure, Fate, MessageId, QuestionId, ReadId};
+use super::desk::Desk;
+use super::isolation::{Denial, Denied, Guilty, Isolation};
+use super::ledger::Verdict;
+use super::readback::{Doubt, Finding, ReadBack};
+use crate::dns::{ServerProfile, ZoneContents, ZoneName};
+use crate::plan::{Batch, Indexed};
+
+/// After this many single groups denied alike, and not one success, the rest of a zone is not sent.
+const GIVE_UP_AFTER: usize = 16;
+
+/// One zone in one round.
+#[derive(Debug)]
+pub(super) struct Zone<F> {
+    name: ZoneName,
+    /// Its place among the zones of the round.
+    index: usize,
+    phase: Phase<F>,
+    queue: VecDeque<Batch>,
+    isolation: Isolation<F>,
+    in_flight: BTreeMap<u64, Batch>,
+    /// Messages that must be read back before anything else is sent, and what is to be told of those not found.
+    unproven: Vec<(Batch, Verdict<F>)>,
+    /// Groups to be planned again from a fresh read.
+    doubtful: BTreeMap<usize, Verdict<F>>,
+    /// Groups that were denied alone.
+    guilty: Vec<Guilty<F>>,
+    succeeded: bool,
+    given_up: Option<F>,
+    /// Whether this is the second and last try.
+    last_try: bool,
+    /// Whether the server's word alone is not enough.
+    must_read_back: bool,
+}
+
+#[derive(Debug)]
+enum Phase<F> {
+    /// Nothing is planned yet.
+    Waiting,
+    Sending,
+    /// Waits for a read that tells which of these messages were applied.
+    Confirming(u64, Vec<(Batch, Verdict<F>)>),
+    /// Waits for a read that the rest is planned from.
+    Refreshing(u64),
+    /// Waits for answers about what is in doubt.
+    Asking(Asking<F>),
+    Finished,
+}
+
+#[derive(Debug)]
+struct Asking<F> {
+    read_back: ReadBack<F>,
+    /// What is sent when all is answered.
+    left: Vec<Indexed>,
+    /// Whether that is the second try.
+    then_last_try: bool,
+}
+
+impl<F: Failure> Zone<F> {
+    pub(super) fn new(name: ZoneName, index: usize) -> Self {
+        Self {
+            name,
+            index,
+            phase: Phase::Waiting,
+            queue: VecDeque::new(),
+            isolation: Isolation::default(),
+            in_flight: BTreeMap::new(),
+            unproven: Vec::new(),
+            doubtful: BTreeMap::new(),
+            guilty: Vec::new(),
+            succeeded: false,
+            given_up: None,
+            last_try: false,
+            must_read_back: false,
+        }
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished)
+    }
+
+    /// What is to be done next; none while an outcome is awaited, and at the end.
+    pub(super) fn next(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+        loop {
+            match &mut self.phase {
+                Phase::Waiting => self.plan(desk),
+                Phase::Sending => return self.next_message(desk),
+                Phase::Asking(asking) if asking.read_back.is_finished() => self.end_asking(desk),
+                Phase::Asking(asking) => {
+                    if !desk.window.is_open() {
+                        return None;
+                    }
+                    let address = desk.address(self.index);
+                    let batch = asking.read_back.ask(address.number)?;
+                    desk.window.sent();
+                    return Some(Command::ReadBack(QuestionId(address), batch));
+                }
+                Phase::Confirming(..) | Phase::Refreshing(_) | Phase::Finished => return None,
+            }
+        }
+    }
+
+    /// Plans all groups of the round from what is known.
+    fn plan(&mut self, desk: &mut Desk<'_, F>) {
+        self.must_read_back = self.must_read_back(desk);
+        let mut steps = Vec::new();
+        for index in desk.ledger.indices(&self.name, desk.round) {
+            match desk.plan(index) {
+                Ok(Some(step)) => steps.push(step),
+                Ok(None) => desk.ledger.done(index),
+                // What the copy says may be old: it is decided from a fresh read.
+                Err(refusals) if desk.copies.contains_key(&self.name) => {
+                    self.doubtful.insert(index, Verdict::Refused(refusals));
+                }
+                Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),
+            }
+        }
+        self.queue.extend(desk.pack(steps));
+        self.phase = Phase::Sending;
+    }
+
+    fn must_read_back(&self, desk: &Desk<'_, F>) -> bool {
+        // Samba's BIND9_DLZ loses updates in a zone with a wildcard and says NOERROR.
+        let may_have_wildcard = || {
+            let copy = desk.copies.get(&self.name);
+            copy.is_none_or(|contents| contents.iter().any(|rrset| rrset.name.is_wildcard()))
+        };
+        !desk.policy.prerequisites || (desk.policy.profile != ServerProfile::Bind && may_have_wildcard())
+    }
+
+    fn next_message(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+        while desk.window.is_open() {
+            let is_quiet = self.in_flight.is_empty();
+            if !self.unproven.is_empty() {
+                return if is_quiet { self.confirm(desk) } else { None };
+            }
+            let batch = if let Some(half) = self.isolation.half() {
+                half
+            } else if !self.isolation.is_empty() {
+                if !is_quiet {
+                    return None;
+                }
+                let guilty = self.isolation.split();
+                guilty.into_iter().for_each(|guilty| self.convict(guilty));
+                continue;
+            } else if let Some(batch) = self.queue.pop_front() {
+                batch
+            } else {
+                return if is_quiet { self.settle(desk) } else { None };
+            };
+            if let Some(failure) = &self.given_up {
+                pass_over(&batch, failure, desk);
+                continue;
+            }
+            let address = desk.address(self.index);
+            self.in_flight.insert(address.number, batch.clone());
+            desk.window.sent();
+            return Some(Command::Send(MessageId(address), batch));
+        }
+        None
+    }
+
+    pub(super) fn sent(&mut self, number: u64, fate: Fate<F>, desk: &mut Desk<'_, F>) {
+        let Some(batch) = self.in_flight.remove(&number) else { return };
+        desk.window.answered(matches!(fate, Fate::Applied | Fate::Printed));
+        match fate {
+            Fate::Applied if self.must_read_back => self.unproven.push((batch, Verdict::NotStored(self.name.clone()))),
+            Fate::Applied => {
+                desk.outbox.push_back(Command::Remember(batch.clone()));
+                self.succeeded = true;
+                batch.steps.iter().for_each(|step| desk.changed(step));
+            }
+            Fate::Printed => batch.steps.iter().for_each(|step| desk.changed(step)),
+            Fate::Unverified(failure) => {
+                desk.outbox.push_back(Command::Doubt(self.name.clone()));
+                self.unproven.push((batch, Verdict::Denied(failure)));
+            }
+            // Without a copy there is nothing to plan anew from, and after a second failure no reason to believe it.
+            Fate::PrerequisiteFailed(failure) if self.last_try || !desk.copies.contains_key(&self.name) => {
+                self.isolation.deny(Denied { batch, failure, denial: Denial::Prerequisite });
+            }
+            Fate::PrerequisiteFailed(failure) | Fate::Unknown(failure) => {
+                let doubtful = batch.steps.iter().map(|step| (step.group, Verdict::Denied(failure.clone())));
+                self.doubtful.extend(doubtful);
+            }
+            Fate::Denied { failure, maybe_applied } => {
+                let denial = if maybe_applied { Denial::Doubtful } else { Denial::Certain };
+                self.isolation.deny(Denied { batch, failure, denial });
+            }
+            Fate::ZoneUnusable(failure) => {
+                pass_over(&batch, &failure, desk);
+                self.given_up = Some(failure);
+            }
+        }
+    }
+
+    fn convict(&mut self, guilty: Guilty<F>) {
+        let Guilty { failure, denial, .. } = &guilty;
+        let alike = 1 + self.guilty.iter().filter(|other| other.failure.is_like(failure)).count();
+        // What DNS holds at one name says nothing of the next.
+        if *denial != Denial::Prerequisite && alike >= GIVE_UP_AFTER && !self.succeeded {
+            self.given_up = Some(failure.clone());
+        }
+        self.guilty.push(guilty);
+    }
+
+    /// Has it told what became of messages that nobody's word vouches for.
+    fn confirm(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+        let unproven = std::mem::take(&mut self.unproven);
+        if desk.copies.contains_key(&self.name) {
+            let address = desk.address(self.index);
+            self.phase = Phase::Confirming(address.number, unproven);
+            return Some(Command::Read(ReadId(address), self.name.clone()));
+        }
+        self.ask_for(unproven);
+        self.next(desk)
+    }
+
+    fn ask_for(&mut self, unproven: Vec<(Batch, Verdict<F>)>) {
+        let doubts = unproven.into_iter().map(|(batch, verdict)| Doubt::Unproven(batch, verdict));
+        let asking = Asking { read_back: ReadBack::new(doubts), left: Vec::new(), then_last_try: false };
+        self.phase = Phase::Asking(asking);
+    }
+
+    /// Ends the round, or has the zone read to decide what is doubtful or guilty.
+    fn settle(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+        if self.last_try {
+            for Guilty { step, failure, .. } in std::mem::take(&mut self.guilty) {
+                desk.ledger.fail(step.group, Verdict::Denied(failure));
+            }
+            for (index, verdict) in std::mem::take(&mut self.doubtful) {
+                desk.ledger.fail(index, verdict);
+            }
+        }
+        if self.doubtful.is_empty() && self.guilty.is_empty() {
+            self.phase = Phase::Finished;
+            return None;
+        }
+        let address = desk.address(self.index);
+        self.phase = Phase::Refreshing(address.number);
+        Some(Command::Read(ReadId(address), self.name.clone()))
+    }
+
+    /// Takes a read; none when the zone cannot be read, and is unknown from now on.
+    pub(super) fn read(&mut self, number: u64, contents: Option<Arc<ZoneContents>>, desk: &mut Desk<'_, F>) {
+        match &mut self.phase {
+            Phase::Confirming(awaited, unproven) if *awaited == number => {
+                let unproven = std::mem::take(unproven);
+                match contents {
+                    Some(contents) => self.compare(unproven, contents, desk),
+                    None => {
+                        desk.copies.remove(&self.name);
+                        self.ask_for(unproven);
+                    }
+                }
+            }
+            Phase::Refreshing(awaited) if *awaited == number => {
+                let is_read = contents.is_some();
+                match contents {
+                    Some(contents) => desk.copies.insert(self.name.clone(), contents),
+                    None => desk.copies.remove(&self.name),
+                };
+                self.plan_again(is_read, desk);
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(&mut self, unproven: Vec<(Batch, Verdict<F>)>, contents: Arc<ZoneContents>, desk: &mut Desk<'_, F>) {
+        for (batch, verdict) in unproven {
+            for step in &batch.steps {
+                if step.step.is_done(&contents) {
+                    self.succeeded = true;
+                    desk.changed(step);
+                } else {
+                    desk.ledger.fail(step.group, verdict.clone());
+                }
+            }
+        }
+        desk.copies.insert(self.name.clone(), contents);
+        self.phase = Phase::Sending;
+    }
+
+    /// Decides what is doubtful or guilty, and asks first where the zone could not be read.
+    fn plan_again(&mut self, is_read: bool, desk: &mut Desk<'_, F>) {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let mut guilty: BTreeMap<usize, Guilty<F>> =
+            std::mem::take(&mut self.guilty).into_iter().map(|guilty| (guilty.step.group, guilty)).collect();
+        if !is_read {
+            guilty.keys().for_each(|index| desk.ledger.guess_anew(*index));
+        }
+        let (mut steps, mut unanswered, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
+        for index in desk.ledger.indices(&self.name, desk.round) {
+            let guilty = guilty.remove(&index);
+            if guilty.is_none() && !doubtful.contains_key(&index) {
+                continue;
+            }
+            match (desk.plan(index), guilty) {
+                (Err(refusals), _) => desk.ledger.fail(index, Verdict::Refused(refusals)),
+                (Ok(None), _) => desk.ledger.done(index),
+                (Ok(Some(step)), Some(guilty)) if !is_read => doubts.push(Doubt::Guilty(step, guilty)),
+                (Ok(Some(step)), None) if !is_read => unanswered.push(step),
+                (Ok(Some(step)), Some(guilty)) if guilty.stays_denied(&step) => {
+                    desk.ledger.fail(index, Verdict::Denied(guilty.failure));
+                }
+                (Ok(Some(step)), _) => steps.push(step),
+            }
+        }
+        // A message is applied whole or not at all, so that one question is enough for all of it.
+        let messages = desk.pack(unanswered).into_iter().map(Doubt::Unanswered);
+        let read_back = ReadBack::new(messages.chain(doubts));
+        self.phase = Phase::Asking(Asking { read_back, left: steps, then_last_try: true });
+    }
+
+    /// Takes an answer about what is in doubt.
+    pub(super) fn answered(&mut self, number: u64, stands: bool, desk: &mut Desk<'_, F>) {
+        let Phase::Asking(asking) = &mut self.phase else { return };
+        let Some(finding) = asking.read_back.answer(number, stands) else { return };
+        desk.window.answered(stands);
+        match finding {
+            Finding::Written(batch) => {
+                self.succeeded |= !asking.then_last_try;
+                batch.steps.iter().for_each(|step| desk.changed(step));
+                // A read that began before the change may bring a copy without it.
+                desk.outbox.push_back(Command::Remember(batch));
+            }
+            Finding::Stood(step) => {
+                desk.ledger.done(step.group);
+                desk.outbox.push_back(Command::Remember(Batch { steps: vec![step] }));
+            }
+            Finding::Left(steps) => asking.left.extend(steps),
+            Finding::Failed(step, verdict) => desk.ledger.fail(step.group, verdict),
+            Finding::Narrowed => {}
+        }
+    }
+
+    fn end_asking(&mut self, desk: &mut Desk<'_, F>) {
+        let Phase::Asking(Asking { left, then_last_try, .. }) = std::mem::replace(&mut self.phase, Phase::Sending)
+        else {
+            return;
+        };
+        self.last_try |= then_last_try;
+        self.queue.extend(desk.pack(left));
+    }
+}
+
+fn pass_over<F: Clone>(batch: &Batch, failure: &F, desk: &mut Desk<'_, F>) {
+    batch.steps.iter().for_each(|step| desk.ledger.fail(step.group, Verdict::PassedOver(failure.clone())));
+}
