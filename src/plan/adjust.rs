@@ -1,7 +1,9 @@
 //! `POST /adjustendpoints`: what is desired in canonical form, without what can never be written.
 
 use super::Policy;
-use super::canonical::{canonical_name, canonical_rdata, canonical_targets, canonical_ttl, canonical_type};
+use super::canonical::{
+    canonical_name, canonical_rdata, canonical_targets, canonical_ttl, canonical_type, passed_over,
+};
 use super::reason::{Reason, Refusal};
 use crate::api::Endpoint;
 use crate::dns::RecordType;
@@ -11,7 +13,7 @@ use crate::dns::RecordType;
 pub struct Adjusted {
     /// What remains, in canonical form.
     pub endpoints: Vec<Endpoint>,
-    /// What can never be written.
+    /// What can never be written; and of an alias with several targets, which of them are.
     pub dropped: Vec<Refusal>,
 }
 
@@ -25,6 +27,9 @@ pub fn adjust(desired: Vec<Endpoint>, policy: &Policy) -> Adjusted {
     for endpoint in desired {
         match check(&endpoint, policy) {
             Ok(canonical) => {
+                let narrowed = canonical_type(&endpoint.record_type).ok();
+                let narrowed = narrowed.and_then(|rtype| passed_over(rtype, &endpoint.targets));
+                adjusted.dropped.extend(narrowed.map(|reason| refusal(&endpoint, reason, policy)));
                 let identity = (
                     canonical.dns_name.clone(),
                     canonical.record_type.clone(),
@@ -36,15 +41,15 @@ pub fn adjust(desired: Vec<Endpoint>, policy: &Policy) -> Adjusted {
                     adjusted.endpoints.push(canonical);
                 }
             }
-            Err(reason) => adjusted.dropped.push(Refusal {
-                zone: canonical_name(&endpoint.dns_name).ok().and_then(|name| policy.zones.find(&name).cloned()),
-                name: endpoint.dns_name,
-                rtype: endpoint.record_type,
-                reason,
-            }),
+            Err(reason) => adjusted.dropped.push(refusal(&endpoint, reason, policy)),
         }
     }
     adjusted
+}
+
+fn refusal(endpoint: &Endpoint, reason: Reason, policy: &Policy) -> Refusal {
+    let zone = canonical_name(&endpoint.dns_name).ok().and_then(|name| policy.zones.find(&name).cloned());
+    Refusal { zone, name: endpoint.dns_name.clone(), rtype: endpoint.record_type.clone(), reason }
 }
 
 fn check(endpoint: &Endpoint, policy: &Policy) -> Result<Endpoint, Reason> {

@@ -49,7 +49,7 @@ pub fn canonical_type(text: &str) -> Result<RecordType, Reason> {
     rtype.ok_or_else(|| Reason::UnsupportedType(text.to_owned()))
 }
 
-/// Reads all targets of an endpoint: sorted, without duplicates.
+/// Reads all targets of an endpoint: sorted, without duplicates. An alias has one, of several the lowest.
 ///
 /// # Errors
 /// When one is none of the type.
@@ -59,9 +59,36 @@ pub fn canonical_rdata(rtype: RecordType, targets: &[String]) -> Result<Vec<Rdat
             .map_err(|source| Reason::BadTarget { target: target.clone(), source })
     };
     let mut rdata = targets.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if is_alias(rtype) {
+        return Ok(rdata
+            .into_iter()
+            .min_by_key(|rdata| presentation::render_target(rtype, rdata).ok())
+            .into_iter()
+            .collect());
+    }
     rdata.sort_unstable();
     rdata.dedup();
     Ok(rdata)
+}
+
+/// Whether an RRset of the type holds one record (RFC 1034 §3.6.2, RFC 6672 §2.4).
+fn is_alias(rtype: RecordType) -> bool {
+    matches!(rtype, RecordType::CNAME | RecordType::DNAME)
+}
+
+/// The targets of an alias that [`canonical_rdata`] passes over, and why.
+#[must_use]
+pub fn passed_over(rtype: RecordType, targets: &[String]) -> Option<Reason> {
+    if !is_alias(rtype) {
+        return None;
+    }
+    let kept = canonical_targets(rtype, &canonical_rdata(rtype, targets).ok()?).pop()?;
+    let form =
+        |target| canonical_targets(rtype, &canonical_rdata(rtype, std::slice::from_ref(target)).unwrap_or_default());
+    let mut others: Vec<String> = targets.iter().flat_map(form).filter(|target| *target != kept).collect();
+    others.sort_unstable();
+    others.dedup();
+    (!others.is_empty()).then(|| Reason::OneTarget { rtype, kept, others: others.join(", ") })
 }
 
 /// Writes RDATA as targets: without duplicates, heritage texts first, then in the order of their texts.

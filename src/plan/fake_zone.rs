@@ -1,6 +1,6 @@
 //! A stateful name server for tests: prerequisites by RFC 2136 §3.2, updates by §3.4.
 
-use crate::dns::{Operation, Prerequisite, RecordType, Update, ZoneContents};
+use crate::dns::{Operation, Prerequisite, Rdata, RecordType, Update, ZoneContents};
 
 /// Why the server changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub(crate) fn apply(update: &Update, zone: &mut ZoneContents) -> Result<(), Rcod
     for operation in &update.operations {
         // RFC 2136 §3.4.2.2: a CNAME beside other data, or other data beside a CNAME, is ignored without a word.
         let beside_cname = |rtype: RecordType| (rtype == RecordType::CNAME) != (operation.rtype() == RecordType::CNAME);
-        let is_ignored = matches!(operation, Operation::Add { .. })
-            && zone.at(operation.name()).any(|rrset| beside_cname(rrset.rtype));
+        // Knot and YADIFA ignore the addition of RDATA that is there, whatever its TTL.
+        let is_there = |added: &Rdata| {
+            zone.rrset(operation.name(), operation.rtype()).is_some_and(|held| held.rdata.contains(added))
+        };
+        let is_ignored = matches!(operation, Operation::Add { rdata, .. }
+            if is_there(rdata) || zone.at(operation.name()).any(|rrset| beside_cname(rrset.rtype)));
         if is_ignored {
             continue;
         }

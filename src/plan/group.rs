@@ -43,7 +43,8 @@ pub struct Grouped {
     pub groups: Vec<Group>,
     /// Changes of groups that cannot be applied.
     pub refused: Vec<Refusal>,
-    /// Registry TXT in the format of ExternalDNS up to 0.17 beside a CNAME, left out.
+    /// What is left out while the rest of its group is done: registry TXT in the format of ExternalDNS up to 0.17 beside a
+    /// CNAME, and targets that an alias cannot have.
     pub left_out: Vec<Refusal>,
 }
 
@@ -54,6 +55,8 @@ pub fn group(changes: Vec<Change>, policy: &Policy) -> Grouped {
     let mut components = components(changes);
     for component in &mut components {
         grouped.left_out.extend(leave_out_legacy_texts(component));
+        let narrowed = |change: &Change| change.narrowed.clone().map(|reason| change.refusal(reason));
+        grouped.left_out.extend(component.iter().filter_map(narrowed));
     }
     refuse_excess_deletes(&mut components, policy.max_deletes);
     for component in components.into_iter().filter(|component| !component.is_empty()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::Policy;
-use super::canonical::{canonical_name, canonical_rdata, canonical_ttl, canonical_type};
+use super::canonical::{canonical_name, canonical_rdata, canonical_ttl, canonical_type, passed_over};
 use super::reason::{Reason, Refusal};
 use crate::api::{Changes, Endpoint};
 use crate::dns::{Name, Rdata, RecordType, Ttl, ZoneName};
@@ -31,6 +31,8 @@ pub struct Change {
     pub accepted: Vec<Vec<Rdata>>,
     /// Why it cannot be done, as far as the request alone tells.
     pub problem: Option<Reason>,
+    /// Why it is not done wholly as asked, which is no problem.
+    pub narrowed: Option<Reason>,
 }
 
 /// What is asked of an RRset. Old values are the caller's; for a registry TXT they only point at the RRset.
@@ -185,7 +187,8 @@ impl Taken<'_> {
             note(Reason::Unowned);
         }
         let owner = endpoint.owner().map(str::to_owned);
-        Change { name, rtype, kind, owner, owned_record, zone, accepted: Vec::new(), problem }
+        let narrowed = kind.wanted().and_then(|_| passed_over(rtype, &endpoint.targets));
+        Change { name, rtype, kind, owner, owned_record, zone, accepted: Vec::new(), problem, narrowed }
     }
 
     /// Equal duplicates are one; others contradict each other, but for a registry TXT that several records share.

@@ -43,6 +43,16 @@ pub enum Reason {
     /// No target at all.
     #[error("there is no target")]
     NoTargets,
+    /// Targets beyond the one that an alias can have. The record is written without them.
+    #[error("a {rtype} has one target: {kept} is kept, {others} left out")]
+    OneTarget {
+        /// CNAME or DNAME.
+        rtype: RecordType,
+        /// The lowest target.
+        kept: String,
+        /// The others.
+        others: String,
+    },
     /// The zone's own infrastructure.
     #[error("the name is protected")]
     Protected,

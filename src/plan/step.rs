@@ -214,12 +214,14 @@ impl Planned {
     }
 
     /// Records go by their exact value, so that others at the name stay.
+    ///
+    /// A record that only gets another TTL goes as well: Knot and YADIFA ignore the addition of RDATA that is there.
     fn deletes(&self) -> Vec<Operation> {
         let (name, rtype) = (&self.name, self.rtype);
         if self.goes_whole() {
             return vec![Operation::DeleteRrset { name: name.clone(), rtype }];
         }
-        let gone = self.before.iter().filter(|rdata| !self.after.contains(rdata));
+        let gone = self.before.iter().filter(|rdata| self.retimed || !self.after.contains(rdata));
         gone.map(|rdata| Operation::Delete { name: name.clone(), rtype, rdata: rdata.clone() }).collect()
     }
 
@@ -235,7 +237,8 @@ impl Planned {
 
     /// Whether the RRset is deleted as such, instead of record by record.
     fn goes_whole(&self) -> bool {
-        self.whole_ns && self.rtype == RecordType::NS && self.before.iter().any(|rdata| !self.after.contains(rdata))
+        let loses = || self.before.iter().any(|rdata| self.retimed || !self.after.contains(rdata));
+        self.whole_ns && self.rtype == RecordType::NS && loses()
     }
 }
 

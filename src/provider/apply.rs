@@ -56,8 +56,8 @@ impl<'a, A: Authority> Apply<'a, A> {
         let (mut changes, refused) = plan::intake(changes, policy);
         memory.unsettled.accept(&mut changes);
         let grouped = plan::group(changes, policy);
-        for text in &grouped.left_out {
-            warn!(name = text.name, "left out the registry TXT at the name of a CNAME, where it cannot be");
+        for plan::Refusal { name, rtype, reason, .. } in &grouped.left_out {
+            warn!(name, r#type = rtype, "left out: {reason}");
         }
         let copy = |zone: &ZoneName| Some((zone.clone(), self.means.authority.copy(&self.pin, zone)?));
         let copies: Copies = policy.zones.iter().filter_map(copy).collect();

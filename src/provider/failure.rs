@@ -457,6 +457,7 @@ impl From<&Reason> for Cause {
             | Reason::BlankInName
             | Reason::BadInternationalName
             | Reason::BadTarget { .. }
+            | Reason::OneTarget { .. }
             | Reason::NoTargets => Self::Malformed,
             Reason::UnsupportedType(_) | Reason::NotInProfile(_) => Self::RecordTypeNotSupported,
             Reason::Protected => Self::Protected,

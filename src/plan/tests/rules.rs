@@ -437,3 +437,59 @@ fn a_type_that_the_configured_servers_cannot_hold_is_rejected_and_what_is_there_
     world.apply_all(&delete(vec![record("old.example.test", "CAA", &["0 issue \"ca.test\""])]), &policy);
     assert_eq!(world.texts("old.example.test", "CAA"), [""; 0]);
 }
+
+/// Adds a TTL to every endpoint.
+fn timed(endpoints: Vec<Endpoint>, record_ttl: i64) -> Vec<Endpoint> {
+    endpoints.into_iter().map(|endpoint| Endpoint { record_ttl, ..endpoint }).collect()
+}
+
+#[test]
+fn a_ttl_changes_by_delete_and_add_of_every_record_whatever_the_type() {
+    let cases: [(&str, &[&str], &[&str]); 8] = [
+        ("A", &["192.0.2.1", "192.0.2.2", "192.0.2.3"], &["192.0.2.1", "192.0.2.2", "192.0.2.4"]),
+        ("AAAA", &["2001:db8::1"], &["2001:db8::1"]),
+        ("TXT", &["one", "two"], &["one", "two"]),
+        ("MX", &["10 mail.test"], &["10 mail.test"]),
+        ("SRV", &["0 0 53 ns.test."], &["0 0 53 ns.test."]),
+        ("NS", &["a.test", "b.test"], &["a.test", "b.test"]),
+        ("CAA", &["0 issue \"ca.test\""], &["0 issue \"ca.test\""]),
+        ("CNAME", &["x.test"], &["x.test"]),
+    ];
+    for profile in [ServerProfile::Auto, ServerProfile::Bind] {
+        for (rtype, old, new) in cases {
+            let policy = Policy { profile, min_ttl: Ttl::from_secs(30), ..zone() };
+            let mut world = World::new(&policy);
+            let (old, new) = (timed(owned(WEB, rtype, old), 300), timed(owned(WEB, rtype, new), 20));
+            world.apply_all(&create(old.clone()), &policy);
+            let asked = update(old, new);
+            world.apply_all(&asked, &policy);
+            for rrset in world.0.values().flat_map(ZoneContents::iter) {
+                assert_eq!(rrset.ttl, Ttl::from_secs(30), "{profile:?} {rtype} at {}", rrset.name);
+            }
+            assert_eq!(world.apply(&asked, &policy).batches, [], "{rtype}: the second plan is empty");
+        }
+    }
+}
+
+#[test]
+fn of_several_targets_of_an_alias_adjust_and_apply_keep_the_lowest_and_say_so() {
+    let policy = zone();
+    for rtype in ["CNAME", "DNAME"] {
+        let asked = record(WEB, rtype, &["z.test", "bb.test", "z.test", "ccc.test."]);
+        let adjusted = adjust(vec![asked.clone()], &policy);
+        assert_eq!(adjusted.endpoints[0].targets, ["bb.test"]);
+        let told = Reason::OneTarget {
+            rtype: rtype.parse().unwrap(),
+            kept: "bb.test".to_owned(),
+            others: "ccc.test, z.test".to_owned(),
+        };
+        assert_eq!(adjusted.dropped.iter().map(|refusal| &refusal.reason).collect::<Vec<_>>(), [&told]);
+        let left_out = group(intake(&create(vec![asked.clone()]), &policy).0, &policy).left_out;
+        assert_eq!(left_out.iter().map(|refusal| &refusal.reason).collect::<Vec<_>>(), [&told]);
+        let mut world = World::new(&policy);
+        world.apply_all(&create(vec![asked.clone()]), &policy);
+        assert_eq!(world.texts(WEB, rtype), ["bb.test"]);
+        assert_eq!(world.apply(&create(vec![asked]), &policy).batches, []);
+    }
+    assert_eq!(adjust(vec![record(WEB, "CNAME", &["x.test", "X.test."])], &policy).dropped, []);
+}
