@@ -427,3 +427,44 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn nothing_to_do_is_decided_from_a_copy_that_was_confirmed_in_the_apply() {
+    let name = format!("web.{ZONE}");
+    let asked = record(&name, "A", "192.0.2.1");
+    // A delete of what is there, and not yet in the copy.
+    let world = world();
+    world.service.records().await.unwrap();
+    world.put(&name, "A", "192.0.2.1");
+    let text = asked[1].targets[0].as_str();
+    world.put(&asked[1].dns_name, "TXT", text);
+    let delete = Changes { delete: asked.clone(), ..Changes::default() };
+    assert_eq!(world.apply(&delete).await.unwrap(), []);
+    assert_eq!(world.held(), BTreeMap::new(), "204 for a delete that was never sent");
+    // A create of what the copy holds, and DNS no more.
+    let create = Changes { create: asked, ..Changes::default() };
+    assert_eq!(world.reconcile(&create).await.unwrap(), []);
+    world.service.records().await.unwrap();
+    let zone: ZoneName = ZONE.parse().unwrap();
+    world.authority.world().zones.get_mut(&zone).unwrap().remove_rrset(&name.parse().unwrap(), RecordType::A);
+    assert_eq!(world.apply(&create).await.unwrap(), []);
+    assert_eq!(world.held().len(), 2, "204 for a create that was never sent");
+}
+
+#[tokio::test]
+async fn a_record_that_was_somebody_elses_in_an_old_copy_only_is_deleted() {
+    let name = format!("web.{ZONE}");
+    let world = world();
+    let asked = record(&name, "A", "192.0.2.1");
+    world.put(&name, "A", "192.0.2.1");
+    let other = "heritage=external-dns,external-dns/owner=other";
+    world.put(&asked[1].dns_name, "TXT", other);
+    world.service.records().await.unwrap();
+    let zone: ZoneName = ZONE.parse().unwrap();
+    let text_name: Name = asked[1].dns_name.parse().unwrap();
+    world.authority.world().zones.get_mut(&zone).unwrap().remove_rrset(&text_name, RecordType::TXT);
+    world.put(&asked[1].dns_name, "TXT", &asked[1].targets[0]);
+    let delete = Changes { delete: asked, ..Changes::default() };
+    assert_eq!(world.apply(&delete).await.unwrap(), []);
+    assert_eq!(world.held(), BTreeMap::new());
+}

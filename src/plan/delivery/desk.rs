@@ -1,11 +1,12 @@
 //! What the zones of a delivery share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::command::{Address, Command};
 use super::ledger::{Ledger, Verdict};
 use super::window::Window;
+use crate::dns::{ZoneContents, ZoneName};
 use crate::plan::{self, Batch, Copies, Indexed, Limits, Policy, Refusal};
 
 /// Copies, ledger, and what is to be done next.
@@ -13,6 +14,8 @@ use crate::plan::{self, Batch, Copies, Indexed, Limits, Policy, Refusal};
 pub(super) struct Desk<'a, F> {
     pub(super) policy: &'a Policy,
     pub(super) copies: Copies,
+    /// Zones whose copy was read in this apply.
+    pub(super) confirmed: BTreeSet<ZoneName>,
     pub(super) ledger: Ledger<F>,
     pub(super) window: Window,
     /// Goes out before anything new is asked.
@@ -23,12 +26,32 @@ pub(super) struct Desk<'a, F> {
 
 impl<'a, F> Desk<'a, F> {
     pub(super) const fn new(policy: &'a Policy, copies: Copies, ledger: Ledger<F>) -> Self {
-        Self { policy, copies, ledger, window: Window::new(), outbox: VecDeque::new(), round: 0, numbers: 0 }
+        Self {
+            policy,
+            copies,
+            confirmed: BTreeSet::new(),
+            ledger,
+            window: Window::new(),
+            outbox: VecDeque::new(),
+            round: 0,
+            numbers: 0,
+        }
     }
 
     pub(super) const fn address(&mut self, zone: usize) -> Address {
         self.numbers += 1;
         Address { zone, number: self.numbers }
+    }
+
+    /// Takes what was read of a zone; none when it cannot be read, and is unknown from now on.
+    pub(super) fn keep(&mut self, zone: &ZoneName, contents: Option<Arc<ZoneContents>>) {
+        if let Some(contents) = contents {
+            self.copies.insert(zone.clone(), contents);
+            self.confirmed.insert(zone.clone());
+        } else {
+            self.copies.remove(zone);
+            self.confirmed.remove(zone);
+        }
     }
 
     /// What a group does in this round; none when nothing is left to do.

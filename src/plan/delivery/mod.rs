@@ -98,7 +98,8 @@ impl<'a, F: Failure> Delivery<'a, F> {
                 zones.get_mut(at.zone).into_iter().for_each(|zone| zone.sent(at.number, fate.clone(), desk));
             }
             Outcome::Read(ReadId(at), contents) => match self.looking.remove(&at.number) {
-                Some(zone) => desk.copies.extend(contents.map(|contents| (zone, contents))),
+                Some(zone) if contents.is_some() => desk.keep(&zone, contents),
+                Some(_) => {}
                 None => {
                     zones.get_mut(at.zone).into_iter().for_each(|zone| zone.read(at.number, contents.clone(), desk))
                 }

@@ -18,6 +18,8 @@ pub(super) struct ReadBack<F> {
 pub(super) enum Doubt<F> {
     /// It was sent, and what became of it is not known. What does not stand is sent once more.
     Unanswered(Batch),
+    /// A copy that is lost now said that there is nothing to do.
+    Deemed(Indexed),
     /// The server denied it alone.
     Guilty(Indexed, Guilty<F>),
     /// It should be there. What is not, gets this verdict.
@@ -62,6 +64,8 @@ impl<F: Clone> ReadBack<F> {
         Some(match doubt {
             Doubt::Unanswered(batch) if stands => Finding::Written(batch),
             Doubt::Unanswered(batch) => Finding::Left(batch.steps),
+            Doubt::Deemed(step) if stands => Finding::Stood(step),
+            Doubt::Deemed(step) => Finding::Left(vec![step]),
             // Denied for certain: it was so before.
             Doubt::Guilty(step, guilty) if stands && !guilty.maybe_applied() => Finding::Stood(step),
             Doubt::Guilty(step, _) if stands => Finding::Written(Batch { steps: vec![step] }),
@@ -92,7 +96,7 @@ impl<F> Doubt<F> {
     fn batch(&self) -> Batch {
         match self {
             Self::Unanswered(batch) | Self::Unproven(batch, _) => batch.clone(),
-            Self::Guilty(step, _) => Batch { steps: vec![step.clone()] },
+            Self::Deemed(step) | Self::Guilty(step, _) => Batch { steps: vec![step.clone()] },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The delivery in one zone: send, find the guilty, decide the rest from a fresh read, and send that once more.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::command::{Command, Failure, Fate, MessageId, QuestionId, ReadId};
@@ -26,6 +26,14 @@ pub(super) struct Zone<F> {
     in_flight: BTreeMap<u64, Batch>,
     /// Messages that must be read back before anything else is sent, and what is to be told of those not found.
     unproven: Vec<(Batch, Verdict<F>)>,
+    /// Groups that ask for nothing to be sent, as the copy says, which nobody has confirmed yet.
+    deemed: BTreeSet<usize>,
+    /// The read under way that confirms the copy.
+    confirming: Option<u64>,
+    /// Whether that was asked for.
+    has_asked: bool,
+    /// Whether anything was sent.
+    has_sent: bool,
     /// Groups to be planned again from a fresh read.
     doubtful: BTreeMap<usize, Verdict<F>>,
     /// Groups that were denied alone.
@@ -71,6 +79,10 @@ impl<F: Failure> Zone<F> {
             isolation: Isolation::default(),
             in_flight: BTreeMap::new(),
             unproven: Vec::new(),
+            deemed: BTreeSet::new(),
+            confirming: None,
+            has_asked: false,
+            has_sent: false,
             doubtful: BTreeMap::new(),
             guilty: Vec::new(),
             succeeded: false,
@@ -108,15 +120,16 @@ impl<F: Failure> Zone<F> {
     /// Plans all groups of the round from what is known.
     fn plan(&mut self, desk: &mut Desk<'_, F>) {
         self.must_read_back = self.must_read_back(desk);
+        let is_certain = !desk.copies.contains_key(&self.name) || desk.confirmed.contains(&self.name);
         let mut steps = Vec::new();
         for index in desk.ledger.indices(&self.name, desk.round) {
             match desk.plan(index) {
                 Ok(Some(step)) => steps.push(step),
-                Ok(None) => desk.ledger.done(index),
-                // What the copy says may be old: it is decided from a fresh read.
-                Err(refusals) if desk.copies.contains_key(&self.name) => {
-                    self.doubtful.insert(index, Verdict::Refused(refusals));
+                // What the copy says may be old.
+                Ok(None) | Err(_) if !is_certain => {
+                    self.deemed.insert(index);
                 }
+                Ok(None) => desk.ledger.done(index),
                 Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),
             }
         }
@@ -134,8 +147,14 @@ impl<F: Failure> Zone<F> {
     }
 
     fn next_message(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+        if !self.deemed.is_empty() && !self.has_asked {
+            self.has_asked = true;
+            let address = desk.address(self.index);
+            self.confirming = Some(address.number);
+            return Some(Command::Read(ReadId(address), self.name.clone()));
+        }
         while desk.window.is_open() {
-            let is_quiet = self.in_flight.is_empty();
+            let is_quiet = self.in_flight.is_empty() && self.confirming.is_none();
             if !self.unproven.is_empty() {
                 return if is_quiet { self.confirm(desk) } else { None };
             }
@@ -159,6 +178,7 @@ impl<F: Failure> Zone<F> {
             }
             let address = desk.address(self.index);
             self.in_flight.insert(address.number, batch.clone());
+            self.has_sent = true;
             desk.window.sent();
             return Some(Command::Send(MessageId(address), batch));
         }
@@ -237,7 +257,7 @@ impl<F: Failure> Zone<F> {
                 desk.ledger.fail(index, verdict);
             }
         }
-        if self.doubtful.is_empty() && self.guilty.is_empty() {
+        if self.doubtful.is_empty() && self.guilty.is_empty() && self.deemed.is_empty() {
             self.phase = Phase::Finished;
             return None;
         }
@@ -248,23 +268,25 @@ impl<F: Failure> Zone<F> {
 
     /// Takes a read; none when the zone cannot be read, and is unknown from now on.
     pub(super) fn read(&mut self, number: u64, contents: Option<Arc<ZoneContents>>, desk: &mut Desk<'_, F>) {
+        if self.confirming == Some(number) {
+            self.confirming = None;
+            desk.keep(&self.name, contents);
+            return self.decide_deemed(desk);
+        }
         match &mut self.phase {
             Phase::Confirming(awaited, unproven) if *awaited == number => {
                 let unproven = std::mem::take(unproven);
                 match contents {
                     Some(contents) => self.compare(unproven, contents, desk),
                     None => {
-                        desk.copies.remove(&self.name);
+                        desk.keep(&self.name, None);
                         self.ask_for(unproven);
                     }
                 }
             }
             Phase::Refreshing(awaited) if *awaited == number => {
                 let is_read = contents.is_some();
-                match contents {
-                    Some(contents) => desk.copies.insert(self.name.clone(), contents),
-                    None => desk.copies.remove(&self.name),
-                };
+                desk.keep(&self.name, contents);
                 self.plan_again(is_read, desk);
             }
             _ => {}
@@ -282,13 +304,33 @@ impl<F: Failure> Zone<F> {
                 }
             }
         }
-        desk.copies.insert(self.name.clone(), contents);
+        desk.keep(&self.name, Some(contents));
         self.phase = Phase::Sending;
+    }
+
+    /// Decides from a copy that was confirmed; without one nothing is decided yet.
+    fn decide_deemed(&mut self, desk: &mut Desk<'_, F>) {
+        if !desk.confirmed.contains(&self.name) {
+            return;
+        }
+        let mut steps = Vec::new();
+        for index in std::mem::take(&mut self.deemed) {
+            match desk.plan(index) {
+                Ok(Some(step)) => steps.push(step),
+                Ok(None) => desk.ledger.done(index),
+                // What is sent beside it may make room for it.
+                Err(refusals) if self.has_sent => {
+                    self.doubtful.insert(index, Verdict::Refused(refusals));
+                }
+                Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),
+            }
+        }
+        self.queue.extend(desk.pack(steps));
     }
 
     /// Decides what is doubtful or guilty, and asks first where the zone could not be read.
     fn plan_again(&mut self, is_read: bool, desk: &mut Desk<'_, F>) {
-        let doubtful = std::mem::take(&mut self.doubtful);
+        let (doubtful, deemed) = (std::mem::take(&mut self.doubtful), std::mem::take(&mut self.deemed));
         let mut guilty: BTreeMap<usize, Guilty<F>> =
             std::mem::take(&mut self.guilty).into_iter().map(|guilty| (guilty.step.group, guilty)).collect();
         if !is_read {
@@ -297,13 +339,15 @@ impl<F: Failure> Zone<F> {
         let (mut steps, mut unanswered, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
         for index in desk.ledger.indices(&self.name, desk.round) {
             let guilty = guilty.remove(&index);
-            if guilty.is_none() && !doubtful.contains_key(&index) {
+            let is_deemed = deemed.contains(&index);
+            if guilty.is_none() && !doubtful.contains_key(&index) && !is_deemed {
                 continue;
             }
             match (desk.plan(index), guilty) {
                 (Err(refusals), _) => desk.ledger.fail(index, Verdict::Refused(refusals)),
                 (Ok(None), _) => desk.ledger.done(index),
                 (Ok(Some(step)), Some(guilty)) if !is_read => doubts.push(Doubt::Guilty(step, guilty)),
+                (Ok(Some(step)), None) if !is_read && is_deemed => doubts.push(Doubt::Deemed(step)),
                 (Ok(Some(step)), None) if !is_read => unanswered.push(step),
                 (Ok(Some(step)), Some(guilty)) if guilty.stays_denied(&step) => {
                     desk.ledger.fail(index, Verdict::Denied(guilty.failure));
