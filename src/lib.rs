@@ -13,7 +13,8 @@
 //! | [`kerberos`] | realm, principal, target name, where the credential comes from; frozen at the start | | pure |
 //! | [`dns`] | what DNS says: names, RRsets, zones, updates, TKEY, TSIG, transfers | | pure |
 //! | [`plan`] | what should change: the canonical form, from changes to groups, prerequisites and batches, and their delivery | `api`, `dns` | pure |
-//! | [`gss`] | credentials and security contexts through the system's Kerberos library | `kerberos` | blocks |
+//! | [`given`] | what of a value's text counts, from a variable or a file | | pure |
+//! | [`gss`] | credentials and security contexts through the system's Kerberos library | `given`, `kerberos` | blocks |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
 //! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
 //! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics`, `config::ReadMode` | async |
@@ -83,6 +84,7 @@ pub mod app;
 pub mod check;
 pub mod config;
 pub mod dns;
+pub mod given;
 pub mod gss;
 pub mod kerberos;
 pub mod metrics;

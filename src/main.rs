@@ -85,7 +85,7 @@ fn print(loaded: &Loaded) -> ExitCode {
 
 /// Runs something for which the Kerberos library needs its configuration, and removes what was generated for that.
 fn with_kerberos(loaded: Loaded, run: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
-    let generated = match generate_krb5_conf(&loaded.config) {
+    let generated = match point_to_krb5_conf(&loaded.config) {
         Ok(generated) => generated,
         Err(error) => {
             let base = env::temp_dir();
@@ -104,19 +104,25 @@ fn with_kerberos(loaded: Loaded, run: impl FnOnce(Loaded) -> ExitCode) -> ExitCo
     code
 }
 
-/// Writes the private krb5.conf, where one is wanted, and points the Kerberos library to it.
-fn generate_krb5_conf(config: &Config) -> io::Result<Option<PathBuf>> {
+/// Points the Kerberos library to its configuration, and returns the private one that was written for it.
+fn point_to_krb5_conf(config: &Config) -> io::Result<Option<PathBuf>> {
     let Authentication::Gss(kerberos) = &config.authentication else { return Ok(None) };
-    let Krb5Conf::Generated { kdcs } = &kerberos.krb5_conf else { return Ok(None) };
-    let text = krb5_conf::generate(&kerberos.realm, kdcs);
-    let path = krb5_conf::write_private(&env::temp_dir(), std::process::id(), &text)?;
+    let (path, generated) = match &kerberos.krb5_conf {
+        // Set again, since the library does not remove what surrounds the value.
+        Krb5Conf::Own(path) => (path.clone(), None),
+        Krb5Conf::Generated { kdcs } => {
+            let text = krb5_conf::generate(&kerberos.realm, kdcs);
+            let path = krb5_conf::write_private(&env::temp_dir(), std::process::id(), &text)?;
+            (path.clone(), Some(path))
+        }
+    };
     #[expect(unsafe_code, reason = "the Kerberos library takes its configuration from this variable alone")]
     #[expect(clippy::disallowed_methods, reason = "no thread exists yet")]
     // SAFETY: this is the main thread, and no other has been started.
     unsafe {
         env::set_var("KRB5_CONFIG", &path);
     }
-    Ok(Some(path))
+    Ok(generated)
 }
 
 fn serve(loaded: Loaded) -> ExitCode {

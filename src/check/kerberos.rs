@@ -67,6 +67,13 @@ fn keytab(path: &Path, principal: &Principal) -> Step {
     let (ours, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.principal == name);
     let keys = |entry: &&KeytabEntry| format!("kvno {} {}", entry.kvno, entry.enctype_name());
     let mut detail = format!("holds keys for {name}: {}", ours.iter().map(keys).collect::<Vec<_>>().join(", "));
+    let mut numbers: Vec<_> = ours.iter().map(|entry| entry.kvno).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    if let (2.., Some(tried)) = (numbers.len(), keytab::newest(ours.iter().copied())) {
+        let numbers = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        detail = format!("{detail}; of the key versions {numbers} the newest is tried, kvno {}", tried.kvno);
+    }
     let mut others: Vec<_> = others.iter().map(|entry| entry.principal.as_str()).collect();
     others.dedup();
     if !others.is_empty() {

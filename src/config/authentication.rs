@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::{Authentication, Fault, Kerberos, Krb5Conf, TsigKey, Warning, hosts, value};
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
+use crate::given;
 use crate::kerberos::{CredentialSource, Principal, Realm};
 
 const METHODS: [&str; 3] = ["RFC2136_GSS_TSIG", "RFC2136_TSIG_KEYNAME", "RFC2136_INSECURE"];
@@ -72,7 +73,7 @@ fn kerberos(reader: &mut Reader) -> Option<Kerberos> {
 
 fn realm(reader: &mut Reader) -> Option<Realm> {
     const NAME: &str = "RFC2136_KERBEROS_REALM";
-    let Some(given) = reader.raw(NAME) else {
+    let Some(given) = reader.given(NAME) else {
         reader.problem(NAME, Fault::Missing { example: "the Kerberos realm, such as EXAMPLE.COM" });
         return None;
     };
@@ -106,7 +107,15 @@ fn source(reader: &mut Reader) -> Option<CredentialSource> {
     let path = PathBuf::from(text.strip_prefix("FILE:").unwrap_or(&text));
     Some(match *name {
         "RFC2136_KERBEROS_KEYTAB" => CredentialSource::Keytab(path),
-        "RFC2136_KERBEROS_PASSWORD_FILE" => CredentialSource::PasswordFile(path),
+        "RFC2136_KERBEROS_PASSWORD_FILE" => {
+            // A file that is mounted later is looked at when it is used.
+            let text = std::fs::read_to_string(&path).map(SecretString::from);
+            if text.is_ok_and(|text| given::first_line(text.expose_secret()).is_err()) {
+                reader.problem(name, Fault::Quoted);
+                return None;
+            }
+            CredentialSource::PasswordFile(path)
+        }
         _ => CredentialSource::Ccache(path),
     })
 }
@@ -166,7 +175,11 @@ fn secret(reader: &mut Reader) -> Option<Vec<u8>> {
             }
         },
     };
-    let octets = STANDARD.decode(text.expose_secret().trim()).ok().filter(|octets| !octets.is_empty());
+    let Ok(text) = given::bare(text.expose_secret()) else {
+        reader.problem(variable, Fault::Quoted);
+        return None;
+    };
+    let octets = STANDARD.decode(text).ok().filter(|octets| !octets.is_empty());
     if octets.is_none() {
         reader.problem(variable, Fault::NotBase64);
     }

@@ -81,6 +81,9 @@ pub enum Fault {
     /// Octets that are no UTF-8.
     #[error("is not UTF-8")]
     NotUnicode,
+    /// It, an entry of it, or what its file holds is in quotes.
+    #[error("has a value in quotes, and they would count as part of it")]
+    Quoted,
     /// A TSIG secret that is no base64.
     #[error("the secret is not base64")]
     NotBase64,
@@ -122,6 +125,9 @@ impl Fault {
             Self::Unknown { nearest: Some(name) } => format!("did you mean {name}?"),
             Self::Unknown { nearest: None } => "unset it; --help lists every setting".to_owned(),
             Self::NotSupported => "unset it".to_owned(),
+            Self::Quoted => {
+                "remove the quotes; where the file or shell needs some, they go around the whole NAME=value".to_owned()
+            }
             Self::NotUnicode => "give it as UTF-8 text".to_owned(),
             Self::NotBase64 => "give it as in the server's key file, in base64".to_owned(),
             Self::Unreadable { .. } => "mount the file, readable for this user".to_owned(),

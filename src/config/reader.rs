@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::table::{self, Kind, Preset};
 use super::{Fault, Problem, Problems, Warning};
+use crate::given;
 
 pub(super) struct Reader {
     settings: config::Config,
@@ -38,7 +39,7 @@ impl Reader {
     }
 
     fn take(&mut self, name: &str, value: OsString, texts: &mut config::Map<String, String>) {
-        if value.is_empty() {
+        if value.to_string_lossy().trim().is_empty() {
             return;
         }
         let known = table::find(name);
@@ -54,16 +55,18 @@ impl Reader {
             return;
         };
         let Ok(value) = value.into_string() else { return self.problem(name, Fault::NotUnicode) };
+        let bare = if is_secret { given::bare(&value) } else { given::bare_list(&value) };
+        let Ok(value) = bare else { return self.problem(name, Fault::Quoted) };
         match known.kind {
             Kind::Retired(instead) => self.warnings.push(Warning::Retired { name: known.name, instead }),
             Kind::Later => self.problem(name, Fault::NotSupported),
             Kind::Secret => {
                 self.given.push(known.name);
-                self.secrets.insert(known.name, value.into());
+                self.secrets.insert(known.name, value.to_owned().into());
             }
             Kind::Setting => {
                 self.given.push(known.name);
-                texts.insert(name.to_owned(), value);
+                texts.insert(name.to_owned(), value.to_owned());
             }
         }
     }
@@ -80,18 +83,18 @@ impl Reader {
         self.secrets.get(name).cloned()
     }
 
-    /// The text as given, white space included.
-    pub(super) fn raw(&self, name: &str) -> Option<String> {
+    /// The text as given, without what surrounds it.
+    pub(super) fn given(&self, name: &str) -> Option<String> {
         self.settings.get_string(&name.to_lowercase()).ok()
     }
 
-    /// The text or the default, trimmed.
+    /// The text or the default.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let preset = || match table::find(name)?.preset {
             Preset::Value(value) => Some(value.to_owned()),
             Preset::Words(_) | Preset::Unset => None,
         };
-        self.raw(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).or_else(preset)
+        self.given(name).or_else(preset)
     }
 
     /// Reads a value that has a default.

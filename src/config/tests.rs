@@ -31,6 +31,93 @@ fn a_password_of_digits_reaches_kerberos_unaltered_and_is_never_shown() {
     assert!(!format!("{loaded:?}{}", loaded.config).contains("0012"));
 }
 
+/// What else makes this variable count, and a value for it.
+fn example(name: &str, file: &str) -> (Vec<(&'static str, &'static str)>, String) {
+    let tsig = vec![("RFC2136_GSS_TSIG", "false"), ("RFC2136_TSIG_KEYNAME", "key.test")];
+    let tls =
+        vec![("RFC2136_USE_TLS", "true"), ("RFC2136_TLS_CLIENT_CERT", "/c"), ("RFC2136_TLS_CLIENT_CERT_KEY", "/k")];
+    let (others, value) = match name {
+        "RFC2136_KERBEROS_PASSWORD" => (Vec::new(), "pass word"),
+        "RFC2136_KERBEROS_KEYTAB" | "RFC2136_KERBEROS_PASSWORD_FILE" | "RFC2136_KERBEROS_CCACHE" => {
+            (vec![("RFC2136_KERBEROS_PASSWORD", "")], "/a/file")
+        }
+        "KRB5_CONFIG" => (Vec::new(), "/etc/krb5.conf"),
+        "RFC2136_KERBEROS_KDC" => (Vec::new(), "kdc.test:88, kdc2.test"),
+        "RFC2136_TSIG_KEYNAME" => ([tsig, vec![("RFC2136_TSIG_SECRET", "c2VjcmV0")]].concat(), "key.test"),
+        "RFC2136_TSIG_SECRET" => (tsig, "c2VjcmV0"),
+        "RFC2136_TSIG_SECRET_FILE" => (tsig, file),
+        "RFC2136_INSECURE" => (vec![("RFC2136_GSS_TSIG", "false")], "true"),
+        "RFC2136_TLS_CA" | "RFC2136_TLS_CLIENT_CERT" | "RFC2136_TLS_CLIENT_CERT_KEY" => (tls, "/a/file"),
+        "RFC2136_PROTECTED_NAMES" => (Vec::new(), "-www, .corp"),
+        "DOMAIN_FILTER" | "EXCLUDE_DOMAINS" => (Vec::new(), "a.example.test, b.example.test"),
+        "REGEX_DOMAIN_FILTER" | "REGEX_DOMAIN_EXCLUSION" => (Vec::new(), "^a[.]example[.]test$"),
+        "WEBHOOK_ADMIN_LISTEN" => (Vec::new(), "[::1]:8080"),
+        _ => {
+            let given = GSS.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value);
+            let preset = table::find(name).and_then(|known| match known.preset {
+                table::Preset::Value(value) => Some(value),
+                table::Preset::Words(_) | table::Preset::Unset => None,
+            });
+            (Vec::new(), given.or(preset).unwrap_or_else(|| panic!("{name} has no example here: add one")))
+        }
+    };
+    (others, value.to_owned())
+}
+
+/// What the settings become with this one and what it needs, secrets included.
+fn outcome(name: &str, others: &[(&str, &str)], value: &str) -> Result<String, Problems> {
+    use secrecy::ExposeSecret;
+    let loaded = with(&[others, &[(name, value)]].concat())?;
+    let password = match &loaded.config.authentication {
+        Authentication::Gss(Kerberos { source: CredentialSource::Password(password), .. }) => password.expose_secret(),
+        _ => "",
+    };
+    Ok(format!("{loaded:?}{password}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn blanks_and_newlines_around_a_value_change_nothing_in_any_variable(before in "[ \t\r\n]{0,3}", after in "[ \t\r\n]{0,3}") {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{before}c2VjcmV0{after}")).unwrap();
+        let is_read = |known: &&table::Variable| matches!(known.kind, table::Kind::Setting | table::Kind::Secret);
+        for known in table::variables().filter(is_read) {
+            let (others, value) = example(known.name, file.path().to_str().unwrap());
+            let plain = outcome(known.name, &others, &value).unwrap();
+            let padded = outcome(known.name, &others, &format!("{before}{value}{after}"));
+            prop_assert_eq!(padded, Ok(plain), "{}", known.name);
+        }
+    }
+}
+
+#[test]
+fn a_value_in_quotes_is_refused_by_name_in_every_variable() {
+    for known in table::variables() {
+        for quoted in ["\"x\"", "'x'", " \"x\"\n", "\"\""] {
+            let problems = outcome(known.name, &[], quoted).unwrap_err();
+            let quoted = Problem { variable: known.name.to_owned(), fault: Fault::Quoted };
+            assert!(problems.0.contains(&quoted), "{}: {problems}", known.name);
+        }
+    }
+    assert!(
+        problems(&[("RFC2136_ZONE", "example.test,'second.test'")]).contains("RFC2136_ZONE: has a value in quotes")
+    );
+}
+
+#[test]
+fn a_secret_in_quotes_in_a_file_is_refused_by_the_name_of_its_variable() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "\"c2VjcmV0\"\n").unwrap();
+    for name in ["RFC2136_TSIG_SECRET_FILE", "RFC2136_KERBEROS_PASSWORD_FILE"] {
+        let (others, _) = example(name, "");
+        let problems = outcome(name, &others, file.path().to_str().unwrap()).unwrap_err();
+        assert_eq!(problems.0, [Problem { variable: name.to_owned(), fault: Fault::Quoted }]);
+        assert!(!problems.to_string().contains("c2VjcmV0"));
+    }
+}
+
 #[test]
 fn a_realm_is_rewritten_with_one_warning_or_refused() {
     let loaded = with(&[("RFC2136_KERBEROS_REALM", "example.test.")]).unwrap();

@@ -6,9 +6,6 @@ use thiserror::Error;
 
 use crate::kerberos::Principal;
 
-/// File format 0x0502: big-endian throughout.
-const MAGIC: [u8; 2] = [5, 2];
-
 /// One key of a keytab. The key itself is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeytabEntry {
@@ -48,8 +45,8 @@ pub enum KeytabError {
         /// Why.
         source: std::io::Error,
     },
-    /// Not a keytab of format 0x0502, or cut off.
-    #[error("keytab {0} is empty, cut off, or no keytab of format 0x0502")]
+    /// Neither of format 0x0501 nor of 0x0502.
+    #[error("keytab {0} is empty, or no keytab: it begins with neither 0x0501 nor 0x0502")]
     Malformed(PathBuf),
     /// No key for the configured principal.
     #[error("keytab {path} holds no key for {principal}; it holds keys for: {found}")]
@@ -80,38 +77,97 @@ pub fn check(path: &Path, principal: &Principal) -> Result<Vec<KeytabEntry>, Key
     Err(KeytabError::LacksPrincipal { path: path.to_owned(), principal, found })
 }
 
-/// Reads all entries; none when the octets are no keytab.
+/// The entry that the Kerberos library takes where it is asked for no version: the highest, unless eight bits have wrapped.
+#[must_use]
+pub fn newest<'a>(entries: impl IntoIterator<Item = &'a KeytabEntry>) -> Option<&'a KeytabEntry> {
+    entries.into_iter().reduce(|kept, entry| {
+        let has_wrapped = entry.timestamp >= kept.timestamp && entry.kvno < 128 && (241..256).contains(&kept.kvno);
+        let would_unwrap = entry.timestamp <= kept.timestamp && kept.kvno < 128 && (241..256).contains(&entry.kvno);
+        if has_wrapped || (!would_unwrap && entry.kvno > kept.kvno) { entry } else { kept }
+    })
+}
+
+/// Reads what the Kerberos library would find; none when the octets are no keytab.
+///
+/// It reads on after nothing that it does not understand: a length of zero, an entry that is cut off, and one without
+/// components or key end the file, and what was read before counts.
 #[must_use]
 pub fn parse(octets: &[u8]) -> Option<Vec<KeytabEntry>> {
-    let mut rest = octets.strip_prefix(&MAGIC)?;
+    let (&[5, version], mut rest) = octets.split_first_chunk()? else { return None };
+    let format = match version {
+        1 => Format::Native,
+        2 => Format::BigEndian,
+        _ => return None,
+    };
     let mut entries = Vec::new();
-    while !rest.is_empty() {
-        let size = i32::from_be_bytes(take(&mut rest)?);
-        let (record, after) = rest.split_at_checked(usize::try_from(size.unsigned_abs()).ok()?)?;
-        rest = after;
+    while let Some(size) = take(&mut rest).map(|size| format.u32(size).cast_signed()) {
         // A negative size is the hole that a removed key left.
         if size > 0 {
-            entries.push(entry(record)?);
+            // The size says where the next entry begins, and not where this one has to end.
+            let after = usize::try_from(size.unsigned_abs()).ok().and_then(|size| rest.get(size..));
+            let Some(entry) = entry(rest, size.unsigned_abs(), format) else { break };
+            entries.push(entry);
+            rest = after.unwrap_or_default();
+        } else if size == 0 || size == i32::MIN {
+            break;
+        } else {
+            rest = usize::try_from(size.unsigned_abs()).ok().and_then(|size| rest.get(size..)).unwrap_or_default();
         }
     }
     Some(entries)
 }
 
-fn entry(mut record: &[u8]) -> Option<KeytabEntry> {
-    let components = u16::from_be_bytes(take(&mut record)?);
-    let realm = counted(&mut record)?;
-    let names = (0..components).map(|_| counted(&mut record)).collect::<Option<Vec<_>>>()?;
-    let _name_type: [u8; 4] = take(&mut record)?;
-    let timestamp = u32::from_be_bytes(take(&mut record)?);
-    let [kvno] = take(&mut record)?;
-    let enctype = u16::from_be_bytes(take(&mut record)?);
-    let length = usize::from(u16::from_be_bytes(take(&mut record)?));
-    let (_key, mut trailer) = record.split_at_checked(length)?;
+/// How numbers are written.
+#[derive(Clone, Copy)]
+enum Format {
+    /// 0x0501: as the machine has them; the realm counts as a component, and names have no type.
+    Native,
+    /// 0x0502.
+    BigEndian,
+}
+
+impl Format {
+    const fn u16(self, octets: [u8; 2]) -> u16 {
+        match self {
+            Self::Native => u16::from_ne_bytes(octets),
+            Self::BigEndian => u16::from_be_bytes(octets),
+        }
+    }
+
+    const fn u32(self, octets: [u8; 4]) -> u32 {
+        match self {
+            Self::Native => u32::from_ne_bytes(octets),
+            Self::BigEndian => u32::from_be_bytes(octets),
+        }
+    }
+}
+
+fn entry(octets: &[u8], size: u32, format: Format) -> Option<KeytabEntry> {
+    let mut rest = octets;
+    let count = format.u16(take(&mut rest)?);
+    let components = match format {
+        Format::Native => count.checked_sub(1)?,
+        Format::BigEndian => count,
+    };
+    if components == 0 {
+        return None;
+    }
+    let realm = counted(&mut rest, format).filter(|realm| !realm.is_empty())?;
+    let names = (0..components).map(|_| counted(&mut rest, format)).collect::<Option<Vec<_>>>()?;
+    if matches!(format, Format::BigEndian) {
+        let _name_type: [u8; 4] = take(&mut rest)?;
+    }
+    let timestamp = format.u32(take(&mut rest)?);
+    let [kvno] = take(&mut rest)?;
+    let enctype = format.u16(take(&mut rest)?);
+    let length = usize::from(format.u16(take(&mut rest)?));
+    let (_key, mut trailer) = rest.split_at_checked(length).filter(|(key, _)| !key.is_empty())?;
+    let is_in_entry = octets.len() - trailer.len() + 4 <= usize::try_from(size).ok()?;
     // Where the 32-bit number is there and not zero it counts; the 8-bit one has wrapped.
-    let wide = take(&mut trailer).map(u32::from_be_bytes).filter(|kvno| *kvno != 0);
+    let wide = if is_in_entry { format.u32(take(&mut trailer)?) } else { 0 };
     Some(KeytabEntry {
         principal: format!("{}@{realm}", names.join("/")),
-        kvno: wide.unwrap_or_else(|| u32::from(kvno)),
+        kvno: if wide == 0 { u32::from(kvno) } else { wide },
         enctype,
         timestamp,
     })
@@ -123,8 +179,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-fn counted(rest: &mut &[u8]) -> Option<String> {
-    let length = usize::from(u16::from_be_bytes(take(rest)?));
+fn counted(rest: &mut &[u8], format: Format) -> Option<String> {
+    let length = usize::from(format.u16(take(rest)?));
     let (text, after) = rest.split_at_checked(length)?;
     *rest = after;
     Some(String::from_utf8_lossy(text).into_owned())
@@ -166,6 +222,59 @@ mod tests {
                 timestamp: 0x6000_0000
             }]
         );
+    }
+
+    #[test]
+    fn what_the_library_does_not_read_ends_the_file_and_what_was_read_before_counts() {
+        let whole = parse(&sample()).unwrap();
+        for behind in [&[0][..], &[0; 4], &[0; 64], &[0, 0, 0, 9, 1], &[0x7f, 0xff, 0xff, 0xff], &[0x80, 0, 0, 0, 1]] {
+            assert_eq!(parse(&[&sample()[..], behind].concat()), Some(whole.clone()), "{behind:?}");
+        }
+        let hole_past_the_end = [&sample()[..], &(-9_i32).to_be_bytes()].concat();
+        assert_eq!(parse(&hole_past_the_end), Some(whole));
+        assert_eq!(parse(&[5, 2]), Some(Vec::new()));
+        for other in [&[][..], &[5], &[5, 3], b"BQIAAABE"] {
+            assert_eq!(parse(other), None);
+        }
+    }
+
+    #[test]
+    fn of_several_versions_the_newest_is_the_highest_unless_it_has_wrapped() {
+        let entry = |kvno, timestamp| KeytabEntry { kvno, timestamp, ..parse(&sample()).unwrap().remove(0) };
+        for (entries, expected) in [
+            (vec![entry(3, 9), entry(4, 1)], 4),
+            (vec![entry(4, 1), entry(3, 9)], 4),
+            (vec![entry(255, 1), entry(1, 9)], 1),
+            (vec![entry(1, 9), entry(255, 1)], 1),
+            (vec![entry(256, 1), entry(1, 9)], 256),
+        ] {
+            assert_eq!(newest(&entries).unwrap().kvno, expected, "{entries:?}");
+        }
+        assert_eq!(newest(&[]), None);
+    }
+
+    #[test]
+    fn the_first_format_has_the_machines_numbers_and_no_name_type() {
+        let mut record = Vec::new();
+        record.extend(3_u16.to_ne_bytes());
+        for text in ["EXAMPLE.TEST", "DNS", "ns1.example.test"] {
+            record.extend(u16::try_from(text.len()).unwrap().to_ne_bytes());
+            record.extend(text.bytes());
+        }
+        record.extend(7_u32.to_ne_bytes());
+        record.push(3);
+        record.extend(99_u16.to_ne_bytes());
+        record.extend(2_u16.to_ne_bytes());
+        record.extend([1, 2]);
+        let size = u32::try_from(record.len()).unwrap().to_ne_bytes();
+        let entries = parse(&[&[5, 1][..], &size, &record].concat()).unwrap();
+        let expected = KeytabEntry {
+            principal: "DNS/ns1.example.test@EXAMPLE.TEST".to_owned(),
+            kvno: 3,
+            enctype: 99,
+            timestamp: 7,
+        };
+        assert_eq!(entries, [expected]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::context::MitContext;
 use super::error::code;
 use super::keytab::{self, KeytabError};
 use super::{GssBackend, GssError, SecurityContext, credential};
+use crate::given;
 use crate::kerberos::{CredentialSource, Principal, TargetName};
 
 /// Credentials and contexts through the system's MIT Kerberos library.
@@ -142,7 +143,7 @@ fn expired(source: &CredentialSource) -> GssError {
     GssError { minor, minor_text, ..GssError::default() }
 }
 
-/// The first line of a file, as it is.
+/// The first line of a file.
 fn read_password(path: &Path) -> Result<SecretString, GssError> {
     let unreadable = |why: String| GssError {
         minor: code::KEYTAB_UNREADABLE,
@@ -150,9 +151,10 @@ fn read_password(path: &Path) -> Result<SecretString, GssError> {
         ..GssError::default()
     };
     let text = std::fs::read_to_string(path).map_err(|source| unreadable(format!("cannot be read: {source}")))?;
-    match text.split(['\n', '\r']).next() {
-        Some(line) if !line.is_empty() => Ok(SecretString::from(line)),
-        _ => Err(unreadable("has no password in its first line".to_owned())),
+    match given::first_line(&text) {
+        Ok("") => Err(unreadable("has no password in its first line".to_owned())),
+        Ok(line) => Ok(SecretString::from(line)),
+        Err(quoted) => Err(unreadable(format!("is of no use: {quoted}"))),
     }
 }
 
@@ -205,12 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_the_first_line_as_it_stands() {
+    fn the_password_is_the_first_line_without_outer_blanks() {
         for (text, password) in
-            [("0012\n", "0012"), ("a b \r\nnext", "a b "), ("#'\"$x", "#'\"$x"), ("true\n\n", "true")]
+            [("0012\n", "0012"), ("\n a b \r\nnext", "a b"), ("#'\"$x", "#'\"$x"), ("true\n\n", "true")]
         {
             assert_eq!(password_in(text).unwrap(), password);
         }
+    }
+
+    #[test]
+    fn a_password_in_quotes_is_refused_and_not_shown() {
+        let error = password_in("\"secret\"\n").unwrap_err();
+        assert_eq!(error.minor, code::KEYTAB_UNREADABLE);
+        assert!(error.minor_text.contains("in quotes") && !error.minor_text.contains("secret"), "{error:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The preflight.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -140,6 +140,57 @@ fn fails(settings: &Settings, cause: &str, setting: &str) {
     for step in steps.iter().filter(|step| step["result"] == "failed") {
         assert!(step["cause"] == cause && step["remedy"].as_str().unwrap().contains(setting), "{cause}: {step}");
     }
+}
+
+/// `kinit -k` with this keytab.
+fn kinit_takes(kdc: &Kdc, keytab: &Path) -> bool {
+    kdc.tool("kinit").arg("-k").arg("-t").arg(keytab).arg("externaldns").output().unwrap().status.success()
+}
+
+#[test]
+fn a_keytab_is_of_use_exactly_where_kinit_takes_it() {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let keytab = kdc.keytab("externaldns");
+    let whole = fs::read(&keytab).unwrap();
+    let entries = &whole[2..];
+    let hole = [0xff, 0xff, 0xff, 0xfc, 9, 9, 9, 9];
+    let (mut unknown, mut short) = (whole.clone(), whole.clone());
+    unknown[1] = 3;
+    short.truncate(20);
+    let settings = Settings::gss(&kdc, &named, &[ZONE]).set("RFC2136_KERBEROS_KEYTAB", keytab.to_str().unwrap());
+    for (what, octets) in [
+        ("whole", whole.clone()),
+        ("octets behind the last entry", [&whole[..], b"\n"].concat()),
+        ("a length and no entry behind the last one", [&whole[..], &[0, 0, 0, 99, 0]].concat()),
+        ("zeros behind the last entry", [&whole[..], &[0; 64]].concat()),
+        ("a hole before the first entry", [&[5, 2], &hole[..], entries].concat()),
+        ("a hole that ends behind the file", [&whole[..], &[0xff, 0, 0, 0]].concat()),
+        ("zeros before the first entry", [&[5, 2], &[0; 4][..], entries].concat()),
+        ("an unknown format", unknown),
+        ("cut off in its first entry", short),
+        ("no entry", vec![5, 2]),
+        ("no octet", Vec::new()),
+    ] {
+        fs::write(&keytab, octets).unwrap();
+        let (_, steps) = check(&settings);
+        let expected = if kinit_takes(&kdc, &keytab) { ["ok", "ok"] } else { ["failed", "failed"] };
+        let found = [results(&steps, "keytab"), results(&steps, "login")].concat();
+        assert_eq!(found, expected, "{what}: {steps:?}");
+    }
+}
+
+#[test]
+fn a_keytab_with_several_key_versions_says_which_is_tried() {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let keytab = kdc.keytab("externaldns");
+    kdc.kadmin(&format!("ktadd -k {} externaldns\n", keytab.display()));
+    let settings = Settings::gss(&kdc, &named, &[ZONE]).set("RFC2136_KERBEROS_KEYTAB", keytab.to_str().unwrap());
+    let (_, steps) = check(&settings);
+    let detail = steps.iter().find(|step| step["step"] == "keytab").unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("of the key versions 1, 2 the newest is tried, kvno 2"), "{detail}");
+    assert_eq!(results(&steps, "login"), ["ok"]);
 }
 
 #[test]

@@ -51,6 +51,23 @@ fn a_password_file_is_enough_to_write() {
 }
 
 #[test]
+fn what_a_secret_leaves_around_a_password_or_a_path_is_no_part_of_it() {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, format!("\n {PASSWORD} \r\n\n")).unwrap();
+    let settings = Settings::gss(&kdc, &named, &["example.test"])
+        .unset("RFC2136_KERBEROS_KDC")
+        .set("KRB5_CONFIG", &format!("{}\n", kdc.krb5_conf().display()))
+        .set("RFC2136_KERBEROS_REALM", " EXAMPLE.TEST\n");
+    writes(&settings.clone().set("RFC2136_KERBEROS_PASSWORD", &format!("{PASSWORD}\n")), &named);
+    let change = Changes::new().create(&Endpoint::a("file.example.test", &["192.0.2.2"]));
+    settings.set("RFC2136_KERBEROS_PASSWORD_FILE", &format!("{}\n", file.display())).start().apply_all(&change);
+    assert_eq!(named.answer("file.example.test", "A"), ["192.0.2.2"]);
+}
+
+#[test]
 fn a_credential_cache_is_enough_to_write_and_tells_the_principal() {
     let kdc = Kdc::start();
     let named = Named::example(&kdc);
