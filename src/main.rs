@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use external_dns_rfc2136_webhook::app;
 use external_dns_rfc2136_webhook::check::{self, Report};
 use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loaded, table};
@@ -24,7 +24,7 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// DNS records for ExternalDNS, kept by RFC 2136 updates signed with GSS-TSIG.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = env!("BUILD_VERSION"))]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -38,12 +38,28 @@ enum Command {
     ///
     /// Writes one TXT record per zone, and deletes it again.
     Check {
-        /// One JSON document instead of lines.
-        #[arg(long)]
+        /// Lines for people, or one JSON document.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        /// The same as `--output=json`.
+        #[arg(long, conflicts_with = "output")]
         json: bool,
     },
     /// Prints the effective configuration, secrets redacted.
     Config,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default, PartialEq, Eq)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Command {
+    fn wants_json(self) -> bool {
+        matches!(self, Self::Check { output: Output::Json, .. } | Self::Check { json: true, .. })
+    }
 }
 
 fn main() -> ExitCode {
@@ -54,9 +70,9 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => {
             match command {
-                Command::Check { json } => {
+                Command::Check { .. } => {
                     let report = Report::from(&problems);
-                    tell(&if json { json_of(&report) } else { report.to_string() });
+                    tell(&if command.wants_json() { json_of(&report) } else { report.to_string() });
                 }
                 Command::Config | Command::Serve => {
                     let _ = writeln!(io::stderr(), "{problems}");
@@ -66,7 +82,7 @@ fn main() -> ExitCode {
         }
     };
     match command {
-        Command::Check { json } => with_kerberos(loaded, |loaded| check(&loaded, json)),
+        Command::Check { .. } => with_kerberos(loaded, |loaded| check(&loaded, command.wants_json())),
         Command::Config => print(&loaded),
         Command::Serve => with_kerberos(loaded, serve),
     }

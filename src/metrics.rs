@@ -88,6 +88,8 @@ pub struct Metrics {
     rejected: Family<ReasonLabels, Gauge>,
     records: Family<ZoneLabels, Gauge>,
     serial: Family<ZoneLabels, Gauge>,
+    last_read: Family<ZoneLabels, Gauge>,
+    last_apply: Family<ZoneLabels, Gauge>,
     negotiations: Family<NegotiationLabels, Counter>,
     failed: Family<ServerLabels, Gauge>,
     context_expiry: Family<ServerLabels, Seconds>,
@@ -109,10 +111,14 @@ pub struct Request {
 pub struct ZoneGauges {
     /// The zone.
     pub zone: String,
-    /// Records in its copy.
-    pub records: usize,
+    /// Records in its copy; none without a copy.
+    pub records: Option<usize>,
     /// SOA serial of its copy.
-    pub serial: u32,
+    pub serial: Option<u32>,
+    /// Time of its last complete read, seconds since 1970.
+    pub last_read: Option<u64>,
+    /// Time of the last apply that changed it, seconds since 1970.
+    pub last_apply: Option<u64>,
 }
 
 /// What is known of a server now.
@@ -166,6 +172,8 @@ impl Metrics {
             rejected: Family::default(),
             records: Family::default(),
             serial: Family::default(),
+            last_read: Family::default(),
+            last_apply: Family::default(),
             negotiations: Family::default(),
             failed: Family::default(),
             context_expiry: Family::default(),
@@ -178,8 +186,12 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The program's version", build);
+        let build = Info::new(vec![
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("commit", env!("BUILD_COMMIT")),
+            ("date", env!("BUILD_DATE")),
+        ]);
+        registry.register("build", "The program's version, commit and date", build);
         registry.register("requests", "Webhook requests", self.requests.clone());
         let duration = self.request_duration.clone();
         registry.register_with_unit("request_duration", "Time to answer webhook requests", Unit::Seconds, duration);
@@ -191,6 +203,11 @@ impl Metrics {
         registry.register("rejected_records", "RRsets that are rejected now", self.rejected.clone());
         registry.register("records", "Records in the copy of a zone", self.records.clone());
         registry.register("zone_serial", "SOA serial of the copy of a zone", self.serial.clone());
+        let (read, apply) = (self.last_read.clone(), self.last_apply.clone());
+        let help = "Time of the last complete read of a zone, seconds since 1970";
+        registry.register_with_unit("last_read_timestamp", help, Unit::Seconds, read);
+        let help = "Time of the last apply that changed a zone, seconds since 1970";
+        registry.register_with_unit("last_apply_timestamp", help, Unit::Seconds, apply);
         registry.register("negotiations", "Negotiations of security contexts", self.negotiations.clone());
         registry.register("server_failed", "Whether the last request to a server failed", self.failed.clone());
         let context = self.context_expiry.clone();
@@ -238,8 +255,17 @@ impl Metrics {
     fn take(&self, gauges: &Gauges) {
         for zone in &gauges.zones {
             let labels = ZoneLabels { zone: zone.zone.clone() };
-            self.records.get_or_create(&labels).set(i64::try_from(zone.records).unwrap_or(i64::MAX));
-            self.serial.get_or_create(&labels).set(i64::from(zone.serial));
+            let values = [
+                (&self.records, zone.records.and_then(|count| i64::try_from(count).ok())),
+                (&self.serial, zone.serial.map(i64::from)),
+                (&self.last_read, zone.last_read.and_then(|time| i64::try_from(time).ok())),
+                (&self.last_apply, zone.last_apply.and_then(|time| i64::try_from(time).ok())),
+            ];
+            for (family, value) in values {
+                if let Some(value) = value {
+                    family.get_or_create(&labels).set(value);
+                }
+            }
         }
         for server in &gauges.servers {
             let labels = ServerLabels { server: server.server.clone() };
@@ -288,7 +314,15 @@ mod tests {
             context_expiry: Duration::from_secs(9),
             clock_skew: Some(-3),
         };
-        let zones = vec![ZoneGauges { zone: "example.test".into(), records: 4, serial: 7 }];
+        let zone = |zone: &str| ZoneGauges {
+            zone: zone.into(),
+            records: Some(4),
+            serial: Some(7),
+            last_read: Some(1_800_000_000),
+            last_apply: None,
+        };
+        let second = ZoneGauges { last_apply: Some(1_800_000_001), records: None, ..zone("second.test") };
+        let zones = vec![zone("example.test"), second];
         let gauges = Gauges {
             zones,
             servers: vec![server],
@@ -307,15 +341,25 @@ mod tests {
             r#"rejected_records{reason="protected"} 2"#.to_owned(),
             r#"records{zone="example.test"} 4"#.to_owned(),
             r#"zone_serial{zone="example.test"} 7"#.to_owned(),
+            r#"last_read_timestamp_seconds{zone="example.test"} 1800000000"#.to_owned(),
+            r#"last_apply_timestamp_seconds{zone="second.test"} 1800000001"#.to_owned(),
             format!(r#"negotiations_total{{{of_server},outcome="established"}} 2"#),
             format!(r#"negotiations_total{{{of_server},outcome="failed"}} 1"#),
             format!("server_failed{{{of_server}}} 1"),
             format!("context_expiry_seconds{{{of_server}}} 9.0"),
             format!("clock_skew_seconds{{{of_server}}} -3.0"),
             "ticket_expiry_seconds 60.0".to_owned(),
-            format!(r#"build_info{{version="{}"}} 1"#, env!("CARGO_PKG_VERSION")),
+            format!(
+                r#"build_info{{version="{}",commit="{}",date="{}"}} 1"#,
+                env!("CARGO_PKG_VERSION"),
+                env!("BUILD_COMMIT"),
+                env!("BUILD_DATE")
+            ),
         ] {
             assert!(text.contains(&format!("\n{PREFIX}_{line}\n")), "{line} in\n{text}");
+        }
+        for absent in [r#"_records{zone="second.test"}"#, r#"last_apply_timestamp_seconds{zone="example.test"}"#] {
+            assert!(!text.contains(absent), "{absent} in\n{text}");
         }
     }
 

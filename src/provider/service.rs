@@ -270,7 +270,13 @@ impl<A: Authority> Provider for Service<A> {
         let inner = &self.0;
         let zone = |zone| {
             let status = inner.authority.zone_status(zone);
-            Some(ZoneGauges { zone: status.zone, records: status.records?, serial: status.serial? })
+            ZoneGauges {
+                zone: status.zone,
+                records: status.records,
+                serial: status.serial,
+                last_read: status.last_read,
+                last_apply: inner.state().last_apply.get(zone).copied().map(seconds),
+            }
         };
         let servers = inner.authority.server_status().into_iter().map(|status| ServerGauges {
             server: status.server,
@@ -285,7 +291,7 @@ impl<A: Authority> Provider for Service<A> {
             *rejected.entry(failure.cause.label()).or_default() += 1;
         }
         Gauges {
-            zones: inner.settings.policy.zones.iter().filter_map(zone).collect(),
+            zones: inner.settings.policy.zones.iter().map(zone).collect(),
             servers: servers.collect(),
             ticket_expiry: inner.credential.as_ref().map(|c| c.state().expires_in.unwrap_or_default()),
             rejected: rejected.into_iter().collect(),

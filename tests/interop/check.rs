@@ -11,9 +11,9 @@ use crate::support::{Backend, Changes, Endpoint, Kdc, Named, NamedOptions, PASSW
 const ZONE: &str = "example.test";
 const ABSENT: &str = "/nonexistent/keytab";
 
-/// `check --json`: the exit code and the steps.
+/// `check --output=json`: the exit code and the steps.
 fn check(settings: &Settings) -> (Option<i32>, Vec<Value>) {
-    let (code, output) = settings.output(&["check", "--json"]);
+    let (code, output) = settings.output(&["check", "--output=json"]);
     let report: Value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error}: {output}"));
     (code, report["steps"].as_array().unwrap().clone())
 }

@@ -16,6 +16,25 @@ fn writes(settings: &Settings, named: &Named) {
 }
 
 #[test]
+fn the_times_of_the_last_read_and_apply_and_the_build_are_exported() {
+    let kdc = Kdc::start();
+    let named = Named::example(&kdc);
+    let sidecar = Settings::keytab(&kdc, &named, &["example.test"]).start();
+    assert_eq!(sidecar.get("/records").status, 200);
+    let metric = |name: &str| {
+        let text = sidecar.admin("/metrics").body;
+        let start = format!("external_dns_rfc2136_{name}");
+        text.lines().find(|line| line.starts_with(&start)).and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    let read = metric("last_read_timestamp_seconds{zone=\"example.test\"}").unwrap();
+    assert_eq!(metric("last_apply_timestamp_seconds"), None);
+    sidecar.apply_all(&Changes::new().create(&Endpoint::a("www.example.test", &["192.0.2.1"])));
+    let applied = metric("last_apply_timestamp_seconds{zone=\"example.test\"}").unwrap();
+    assert!((read..read + 600).contains(&applied), "{read} {applied}");
+    assert_eq!(metric("build_info{version="), Some(1));
+}
+
+#[test]
 fn a_keytab_is_enough_to_write() {
     let kdc = Kdc::start();
     let named = Named::example(&kdc);
