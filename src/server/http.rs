@@ -4,18 +4,20 @@
 //! for undecodable JSON alone, and whatever else goes wrong is 500 to 510.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::body::{BodyError, BodyReader, Octets};
+use super::page;
 use super::status::codes;
 use crate::api::{Changes, Endpoint};
 use crate::provider::failure::chain;
@@ -66,8 +68,27 @@ async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, r
     }
 }
 
-async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>) -> Response {
-    json(StatusCode::OK, JSON, &webhook.provider.status())
+/// JSON, or a page for whoever asks for one by name, as browsers do.
+async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, headers: HeaderMap) -> Response {
+    let wants_page = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
+    let status = webhook.provider.status();
+    if !headers.get_all(ACCEPT).iter().any(wants_page) {
+        return ([(VARY, "Accept")], json(StatusCode::OK, JSON, &status)).into_response();
+    }
+    let page = page::render(&status, &webhook.provider.unready(), since_1970());
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, page::POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+        (VARY, "Accept"),
+    ];
+    (headers, page).into_response()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the page tells how long ago things were")]
+fn since_1970() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
 
 impl<P: Provider> Webhook<P> {

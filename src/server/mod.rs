@@ -32,6 +32,7 @@ mod body;
 mod deadline;
 mod grpc;
 mod http;
+mod page;
 pub mod status;
 
 pub use admin::Health;

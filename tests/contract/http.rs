@@ -148,3 +148,16 @@ async fn the_admin_port_tells_life_readiness_and_metrics() {
     assert!(metrics.body.contains(line), "{}", metrics.body);
     assert_eq!(ask(serve(Scripted::default()).await.admin, "GET", "/readyz", "").await.status, 200);
 }
+
+#[tokio::test]
+async fn the_status_is_a_page_for_whoever_asks_for_html_and_json_for_everybody_else() {
+    let served = serve(Scripted::failing(Cause::NoKdc)).await;
+    let mut connection = Connection::open(served.address).await;
+    connection.send(b"GET /status HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,*/*;q=0.8\r\n\r\n").await;
+    let page = connection.receive("GET").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'; "), "{}", page.headers);
+    assert!(page.body.contains("Not ready") && page.body.contains("no_kdc"), "{}", page.body);
+    let json = ask(served.address, "GET", "/status", "").await;
+    assert_eq!((json.status, json.header("content-type")), (200, Some("application/json")));
+}
