@@ -79,16 +79,15 @@ fn is_alias(rtype: RecordType) -> bool {
 /// The targets of an alias that [`canonical_rdata`] passes over, and why.
 #[must_use]
 pub fn passed_over(rtype: RecordType, targets: &[String]) -> Option<Reason> {
-    if !is_alias(rtype) {
+    if !is_alias(rtype) || targets.len() < 2 {
         return None;
     }
-    let kept = canonical_targets(rtype, &canonical_rdata(rtype, targets).ok()?).pop()?;
-    let form =
-        |target| canonical_targets(rtype, &canonical_rdata(rtype, std::slice::from_ref(target)).unwrap_or_default());
-    let mut others: Vec<String> = targets.iter().flat_map(form).filter(|target| *target != kept).collect();
-    others.sort_unstable();
-    others.dedup();
-    (!others.is_empty()).then(|| Reason::OneTarget { rtype, kept, others: others.join(", ") })
+    let form = |target| canonical_targets(rtype, &canonical_rdata(rtype, std::slice::from_ref(target)).ok()?).pop();
+    let mut forms = targets.iter().map(form).collect::<Option<Vec<String>>>()?;
+    forms.sort_unstable();
+    forms.dedup();
+    let (kept, others) = forms.split_first()?;
+    (!others.is_empty()).then(|| Reason::OneTarget { rtype, kept: kept.clone(), others: others.join(", ") })
 }
 
 /// Writes RDATA as targets: without duplicates, heritage texts first, then in the order of their texts.
