@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Policy;
 use super::intake::{Change, Kind};
 use super::reason::{Reason, Refusal};
+use super::registry::unaccompanied;
 use crate::dns::{Name, RecordType, ZoneName};
 
 /// All changes of connected names: those of one name, and the registry TXT that speak for it.
@@ -50,8 +51,9 @@ pub struct Grouped {
 
 /// Groups changes by owner name and `ownedRecord` label.
 #[must_use]
-pub fn group(changes: Vec<Change>, policy: &Policy) -> Grouped {
+pub fn group(mut changes: Vec<Change>, policy: &Policy) -> Grouped {
     let mut grouped = Grouped::default();
+    unaccompanied(&mut changes);
     let mut components = components(changes);
     for component in &mut components {
         grouped.left_out.extend(leave_out_legacy_texts(component));

@@ -22,6 +22,8 @@ pub struct Change {
     pub owner: Option<String>,
     /// The record that this registry TXT speaks for.
     pub owned_record: Option<Name>,
+    /// Where the registry TXT of a record must stand already, since others come with theirs and it does not.
+    pub needs_text_at: Option<Vec<Name>>,
     /// The zone that the name belongs to.
     pub zone: Option<ZoneName>,
     /// RDATA that an earlier update, whose outcome is not known to be success, may have left, the first guess first;
@@ -103,7 +105,7 @@ impl Change {
 /// Reads the changes. What has no readable name is refused at once; other problems stay with their change.
 #[must_use]
 pub fn intake(changes: &Changes, policy: &Policy) -> (Vec<Change>, Vec<Refusal>) {
-    let mut taken = Taken { policy, changes: BTreeMap::new(), refused: Vec::new() };
+    let mut taken = Taken { policy, changes: BTreeMap::new(), refused: Vec::new(), orphaned: Vec::new() };
     let shown = Taken::shown(&changes.update_old);
     for endpoint in &changes.create {
         taken.take(endpoint, |rdata, ttl| Kind::Create(Wanted { rdata, ttl }));
@@ -121,7 +123,7 @@ pub fn intake(changes: &Changes, policy: &Policy) -> (Vec<Change>, Vec<Refusal>)
     for endpoint in &changes.delete {
         taken.take(endpoint, |old, _| Kind::Delete { old });
     }
-    (taken.changes.into_values().collect(), taken.refused)
+    taken.finish()
 }
 
 fn key(endpoint: &Endpoint) -> Option<(Name, RecordType)> {
@@ -132,6 +134,8 @@ struct Taken<'a> {
     policy: &'a Policy,
     changes: BTreeMap<(Name, RecordType), Change>,
     refused: Vec<Refusal>,
+    /// Records of which a registry TXT has no readable name.
+    orphaned: Vec<(Name, Reason)>,
 }
 
 impl Taken<'_> {
@@ -150,6 +154,10 @@ impl Taken<'_> {
             Ok(name) => name,
             Err(reason) => {
                 let (name, rtype) = (endpoint.dns_name.clone(), endpoint.record_type.clone());
+                if let Some(owned) = endpoint.owned_record().and_then(|owned| canonical_name(owned).ok()) {
+                    let reason = Reason::BadRegistryName { text: name.clone(), source: Box::new(reason.clone()) };
+                    self.orphaned.push((owned, reason));
+                }
                 self.refused.push(Refusal { zone: None, name, rtype, reason });
                 return;
             }
@@ -188,11 +196,35 @@ impl Taken<'_> {
         }
         let owner = endpoint.owner().map(str::to_owned);
         let narrowed = kind.wanted().and_then(|_| passed_over(rtype, &endpoint.targets));
-        Change { name, rtype, kind, owner, owned_record, zone, accepted: Vec::new(), problem, narrowed }
+        Change {
+            name,
+            rtype,
+            kind,
+            owner,
+            owned_record,
+            needs_text_at: None,
+            zone,
+            accepted: Vec::new(),
+            problem,
+            narrowed,
+        }
+    }
+
+    /// A record whose registry TXT cannot be written is not written either.
+    fn finish(mut self) -> (Vec<Change>, Vec<Refusal>) {
+        for (owned, reason) in self.orphaned {
+            for (_, change) in self.changes.range_mut((owned.clone(), RecordType::from(0))..) {
+                if change.name != owned {
+                    break;
+                }
+                change.problem.get_or_insert_with(|| reason.clone());
+            }
+        }
+        (self.changes.into_values().collect(), self.refused)
     }
 
     /// Equal duplicates are one; others contradict each other, but for a registry TXT that several records share.
-    fn merge(&mut self, change: Change) {
+    fn merge(&mut self, mut change: Change) {
         match self.changes.entry((change.name.clone(), change.rtype)) {
             Entry::Vacant(entry) => {
                 entry.insert(change);
@@ -200,6 +232,21 @@ impl Taken<'_> {
             Entry::Occupied(mut entry) => {
                 let taken = entry.get_mut();
                 if taken.is_registry() && change.is_registry() {
+                    let is_new = |change: &Change| matches!(change.kind, Kind::Create(_));
+                    let both_stay = taken.kind.wanted().is_some() && change.kind.wanted().is_some();
+                    if taken.owned_record != change.owned_record && both_stay && (is_new(taken) || is_new(&change)) {
+                        // The one that is there already keeps the name; of two new ones the first.
+                        if is_new(taken) && !is_new(&change) {
+                            std::mem::swap(taken, &mut change);
+                        }
+                        self.orphaned.extend(
+                            change
+                                .owned_record
+                                .zip(taken.owned_record.clone())
+                                .map(|(owned, other)| (owned, Reason::RegistryShared { text: change.name, other })),
+                        );
+                        return;
+                    }
                     taken.kind = shared(&taken.kind, change.kind);
                 } else if taken.kind != change.kind {
                     taken.problem = Some(Reason::Contradiction);

@@ -23,6 +23,25 @@ pub enum Reason {
     /// The registry TXT of a record lies outside every zone, so the record would be without an owner.
     #[error("its registry TXT {0} lies outside every configured zone")]
     RegistryOutsideZones(String),
+    /// The registry TXT of a record has no name that DNS could hold, so the record would be without an owner.
+    #[error("its registry TXT {text:?} has no valid name: {source}")]
+    BadRegistryName {
+        /// The name as the caller gave it.
+        text: String,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
+    /// Other records of the same apply bring their registry TXT, and this one has none in DNS either.
+    #[error("it comes without a registry TXT, so nothing would say who owns it")]
+    NoRegistryText,
+    /// Two records whose registry TXT would have one name: the text of one would speak for the other.
+    #[error("its registry TXT {text} is the one of {other} too")]
+    RegistryShared {
+        /// The name of the text.
+        text: Name,
+        /// The other record.
+        other: Name,
+    },
     /// The apex has SOA and NS already.
     #[error("a CNAME cannot be at the apex of {0}")]
     ApexCname(ZoneName),

@@ -1,5 +1,7 @@
 //! Registry TXT: which text of an RRset is this owner's, and which records it speaks for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::canonical::{canonical_form, canonical_targets};
 use super::intake::{Change, Kind};
 use super::ownership::{Claim, claim};
@@ -13,6 +15,78 @@ pub(super) fn speaks_for(text: &Change, record: &Change) -> bool {
     let Some(owned) = text.owned_record.as_ref().filter(|owned| **owned == record.name) else { return false };
     let types = types_in_name(&text.name, owned);
     types.is_empty() || types.contains(&record.rtype)
+}
+
+/// Marks the records that come without a registry TXT in a plan in which others have theirs.
+///
+/// ExternalDNS leaves it out where DNS holds it already, and where its name would be too long. The others tell how such
+/// names are made, and so where it must stand.
+pub(super) fn unaccompanied(changes: &mut [Change]) {
+    let texts: Vec<Change> = changes.iter().filter(|change| change.is_registry()).cloned().collect();
+    if texts.is_empty() {
+        return;
+    }
+    let patterns: BTreeSet<Pattern> = texts.iter().filter_map(Pattern::of).collect();
+    let mut of_record: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
+    for text in &texts {
+        of_record.entry(text.owned_record.as_ref().unwrap_or(&text.name)).or_default().push(text);
+    }
+    // What the first label of a wildcard becomes is not to be seen, and it is never too long.
+    let records = changes.iter_mut().filter(|change| !change.is_registry() && !change.name.is_wildcard());
+    for record in records.filter(|record| record.owner.is_some() && record.problem.is_none()) {
+        let texts = of_record.get(&record.name).map(Vec::as_slice).unwrap_or_default();
+        if texts.iter().any(|text| speaks_for(text, record)) {
+            continue;
+        }
+        if matches!(record.kind, Kind::Delete { .. }) {
+            record.problem = Some(Reason::NoRegistryText);
+        } else {
+            let names = patterns.iter().filter_map(|pattern| pattern.name(&record.name, record.rtype));
+            record.needs_text_at = Some(names.collect());
+        }
+    }
+}
+
+/// How a caller makes the name of a registry TXT: what it puts before and behind the first label of the record's.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Pattern {
+    before: String,
+    behind: String,
+}
+
+/// Stands for the type in a [`Pattern`]; no name holds it.
+const TYPE: &str = "\n";
+
+impl Pattern {
+    fn of(text: &Change) -> Option<Self> {
+        let owned = text.owned_record.as_ref()?;
+        let (name, owned_text) = (text.name.to_undotted(), owned.to_undotted());
+        let (label, parent) = owned_text.split_once('.')?;
+        let head = name.strip_suffix(parent)?.strip_suffix('.')?;
+        let (before, behind) = head.rsplit_once(label)?;
+        let types = types_in_name(&text.name, owned);
+        let open = |text: &str| types.first().map_or_else(|| text.to_owned(), |rtype| without_type(text, *rtype));
+        Some(Self { before: open(before), behind: open(behind) })
+    }
+
+    fn name(&self, record: &Name, rtype: RecordType) -> Option<Name> {
+        let record = record.to_undotted();
+        let (label, parent) = record.split_once('.')?;
+        let rtype = rtype.to_string().to_ascii_lowercase();
+        let name = format!("{}{label}{}.{parent}", self.before, self.behind).replace(TYPE, &rtype);
+        name.parse().ok()
+    }
+}
+
+/// The text with the type, where it is a run of letters and digits of its own, left open.
+fn without_type(text: &str, rtype: RecordType) -> String {
+    let rtype = rtype.to_string();
+    let open = |run: &str| {
+        let end = run.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(run.len());
+        let (word, rest) = run.split_at(end);
+        if word.eq_ignore_ascii_case(&rtype) { format!("{TYPE}{rest}") } else { run.to_owned() }
+    };
+    text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(open).collect()
 }
 
 /// The types that a registry TXT's name may mean: `a-www` and `ext-a-www` A, `www` and `extwww` none.

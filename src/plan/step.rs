@@ -252,13 +252,18 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn plan(&self, change: &Change) -> Result<Option<Planned>, Reason> {
-        let Some(contents) = self.contents else { return Ok(Some(self.unseen(change))) };
+        let Some(contents) = self.contents else {
+            return if self.has_its_text(change) { Ok(Some(self.unseen(change))) } else { Err(Reason::NoRegistryText) };
+        };
         if self.policy.protected.covers(contents.zone(), Some(contents), &change.name, change.rtype) {
             return Err(Reason::Protected);
         }
         if let Some(cut) = hiding_delegation(contents, &change.name, change.rtype) {
             let servers = canonical_targets(RecordType::NS, cut.rdata).join(", ");
             return Err(Reason::Delegated { cut: cut.name.clone(), servers });
+        }
+        if !self.has_its_text(change) {
+            return Err(Reason::NoRegistryText);
         }
         let held = contents.rrset(&change.name, change.rtype);
         let after = if change.is_registry() {
@@ -359,6 +364,18 @@ impl<'a> View<'a> {
                 Err(Reason::Differs(describe()))
             }
         }
+    }
+
+    /// Whether the registry TXT of a record comes along, or stands in DNS and names its owner.
+    fn has_its_text(&self, record: &Change) -> bool {
+        let Some(names) = &record.needs_text_at else { return true };
+        let zone = |name| self.policy.zones.find(name).and_then(|zone| self.copies.get(zone));
+        let texts = names.iter().filter_map(|name| zone(name)?.rrset(name, RecordType::TXT));
+        texts.flat_map(|held| held.rdata).any(|rdata| match claim(rdata) {
+            Claim::Owner(owner) => record.owner.as_ref() == Some(&owner),
+            Claim::Sealed => true,
+            Claim::Foreign => false,
+        })
     }
 
     /// The owner id behind a registry TXT: the label of the record that it speaks for.

@@ -73,6 +73,8 @@ pub enum Cause {
     ExistsUnowned,
     /// The registry TXT names another owner.
     OtherOwner,
+    /// The record would be without a registry TXT of its own.
+    NoRegistryText,
     /// Two changes of one record contradict each other.
     Contradiction,
     /// More deletions in one apply than allowed.
@@ -113,7 +115,7 @@ impl std::error::Error for Failure {}
 
 impl Cause {
     /// Every cause, for tables and the tests that enumerate them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::RealmWrong,
         Self::PrincipalUnknown,
         Self::SpnUnknown,
@@ -145,6 +147,7 @@ impl Cause {
         Self::Unowned,
         Self::ExistsUnowned,
         Self::OtherOwner,
+        Self::NoRegistryText,
         Self::Contradiction,
         Self::TooManyDeletes,
         Self::TooLarge,
@@ -327,6 +330,11 @@ impl Cause {
                 "the registry TXT in DNS names another owner",
                 "check --txt-owner-id; two ExternalDNS instances must not manage one name",
             ),
+            Self::NoRegistryText => (
+                "no_registry_text",
+                "the record would be without a registry TXT of its own",
+                "shorten the name or --txt-prefix (a label has 63 octets at most), or use a --txt-wildcard-replacement that no other record has as its first label",
+            ),
             Self::Contradiction => (
                 "contradiction",
                 "two changes of one record contradict each other",
@@ -466,6 +474,9 @@ impl From<&Reason> for Cause {
             Reason::ExistsUnowned(_) => Self::ExistsUnowned,
             Reason::Differs(_) => Self::PrerequisiteFailed,
             Reason::OtherOwner(_) => Self::OtherOwner,
+            Reason::BadRegistryName { .. } | Reason::NoRegistryText | Reason::RegistryShared { .. } => {
+                Self::NoRegistryText
+            }
             Reason::Contradiction | Reason::ApexCname(_) | Reason::CnameNotAlone(_) => Self::Contradiction,
             Reason::TooManyDeletes { .. } => Self::TooManyDeletes,
             Reason::TooLarge { .. } => Self::TooLarge,

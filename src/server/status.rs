@@ -56,6 +56,7 @@ pub const fn codes(cause: Cause) -> Codes {
         | Cause::Unowned
         | Cause::ExistsUnowned
         | Cause::OtherOwner
+        | Cause::NoRegistryText
         | Cause::Contradiction
         | Cause::TooManyDeletes
         | Cause::TooLarge

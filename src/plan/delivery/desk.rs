@@ -58,6 +58,10 @@ impl<'a, F> Desk<'a, F> {
     pub(super) fn plan(&self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
         let Some((group, part)) = self.ledger.part(index, self.round) else { return Ok(None) };
         let step = plan::plan(group, part, &self.copies, self.policy)?;
+        // A registry TXT in another zone than its record's must not be written for a record that cannot be.
+        for later in group.parts.iter().skip(self.round + 1) {
+            plan::plan(group, later, &self.copies, self.policy)?;
+        }
         Ok(step.map(|step| Indexed { group: index, step: Arc::new(step) }))
     }
 
