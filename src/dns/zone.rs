@@ -235,6 +235,18 @@ impl ZoneContents {
         found
     }
 
+    /// The DNAME that hides `name`: the highest one above it, at the apex too (RFC 6672 §2.3).
+    #[must_use]
+    pub fn dname_above(&self, name: &Name) -> Option<RrsetRef<'_>> {
+        let mut found = None;
+        let mut above = name.parent();
+        while let Some(candidate) = above.filter(|candidate| candidate.is_at_or_below(self.zone.as_name())) {
+            found = self.rrset(&candidate, RecordType::DNAME).or(found);
+            above = candidate.parent();
+        }
+        found
+    }
+
     /// The wildcard whose answer a plain query for an absent `name` may get (RFC 4592 §3.3.1).
     #[must_use]
     pub fn wildcard_above(&self, name: &Name) -> Option<&Name> {

@@ -2,21 +2,29 @@
 
 use super::Policy;
 use super::canonical::canonical_targets;
-use super::protected::host;
+use super::hidden::{Below, Cover, cover};
 use crate::api::Endpoint;
+use crate::dns::ZoneContents;
 use crate::dns::zone::RrsetRef;
-use crate::dns::{Name, RecordType, ZoneContents};
 
 /// The endpoints of one zone, in canonical form and order.
 #[must_use]
 pub fn list(contents: &ZoneContents, policy: &Policy) -> Vec<Endpoint> {
-    contents.iter().filter(|rrset| is_listed(contents, rrset, policy)).filter_map(|rrset| endpoint(&rrset)).collect()
-}
-
-fn is_listed(contents: &ZoneContents, rrset: &RrsetRef<'_>, policy: &Policy) -> bool {
-    policy.zones.find(rrset.name) == Some(contents.zone())
-        && !policy.protected.covers(contents.zone(), Some(contents), rrset.name, rrset.rtype)
-        && hiding_delegation(contents, rrset.name, rrset.rtype).is_none()
+    let mut below: Option<Below<'_>> = None;
+    let mut is_shown = |rrset: &RrsetRef<'_>| match cover(contents, rrset.name, rrset.rtype) {
+        None => true,
+        Some(Cover::Dname(_)) => false,
+        Some(Cover::Cut(cut)) => {
+            // What is below one delegation comes together.
+            let known = below.take().filter(|below| below.is_of(&cut));
+            below.insert(known.unwrap_or_else(|| Below::new(contents, cut))).shows(rrset.name, rrset.rtype)
+        }
+    };
+    let is_ours = |rrset: &RrsetRef<'_>| {
+        policy.zones.find(rrset.name) == Some(contents.zone())
+            && !policy.protected.covers(contents.zone(), Some(contents), rrset.name, rrset.rtype)
+    };
+    contents.iter().filter(is_ours).filter(|rrset| is_shown(rrset)).filter_map(|rrset| endpoint(&rrset)).collect()
 }
 
 /// None when the RDATA has no presentation form.
@@ -29,14 +37,4 @@ fn endpoint(rrset: &RrsetRef<'_>) -> Option<Endpoint> {
         record_ttl: i64::from(rrset.ttl.as_secs()),
         ..Endpoint::default()
     })
-}
-
-/// The delegation below which an RRset is not this zone's: all but the NS RRset itself and the glue of its servers.
-#[must_use]
-pub fn hiding_delegation<'a>(contents: &'a ZoneContents, name: &Name, rtype: RecordType) -> Option<RrsetRef<'a>> {
-    let cut = contents.delegation_of(name)?;
-    let is_cut = cut.name == name && matches!(rtype, RecordType::NS | RecordType::DS);
-    let is_glue = matches!(rtype, RecordType::A | RecordType::AAAA)
-        && cut.rdata.iter().any(|server| host(server, 0).as_ref() == Some(name));
-    (!is_cut && !is_glue).then_some(cut)
 }

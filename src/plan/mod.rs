@@ -9,6 +9,7 @@ pub mod delivery;
 #[cfg(test)]
 pub(crate) mod fake_zone;
 pub mod group;
+mod hidden;
 pub mod intake;
 pub mod listing;
 pub mod ownership;

@@ -83,6 +83,14 @@ pub enum Reason {
         /// Its name servers.
         servers: String,
     },
+    /// Below a DNAME, which answers for all names there.
+    #[error("hidden by the DNAME at {dname} to {target}")]
+    BelowDname {
+        /// Owner of the DNAME.
+        dname: Name,
+        /// Its target.
+        target: String,
+    },
     /// No ownership label.
     #[error("the change carries no owner label")]
     Unowned,

@@ -49,7 +49,7 @@ pub(super) fn unaccompanied(changes: &mut [Change]) {
 
 /// How a caller makes the name of a registry TXT: what it puts before and behind the first label of the record's.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Pattern {
+pub(super) struct Pattern {
     before: String,
     behind: String,
 }
@@ -58,7 +58,7 @@ struct Pattern {
 const TYPE: &str = "\n";
 
 impl Pattern {
-    fn of(text: &Change) -> Option<Self> {
+    pub(super) fn of(text: &Change) -> Option<Self> {
         let owned = text.owned_record.as_ref()?;
         let (name, owned_text) = (text.name.to_undotted(), owned.to_undotted());
         let (label, parent) = owned_text.split_once('.')?;
@@ -69,7 +69,7 @@ impl Pattern {
         Some(Self { before: open(before), behind: open(behind) })
     }
 
-    fn name(&self, record: &Name, rtype: RecordType) -> Option<Name> {
+    pub(super) fn name(&self, record: &Name, rtype: RecordType) -> Option<Name> {
         let record = record.to_undotted();
         let (label, parent) = record.split_once('.')?;
         let rtype = rtype.to_string().to_ascii_lowercase();
@@ -103,6 +103,45 @@ fn types_in_name(text: &Name, owned: &Name) -> Vec<RecordType> {
         |rtype: &RecordType| tokens.iter().any(|token| token.eq_ignore_ascii_case(rtype.to_string().as_bytes()));
     SUPPORTED.into_iter().filter(named).collect()
 }
+
+/// Whether a TXT of this name may be the registry TXT of a record: each word of the record's name is in it, and the type,
+/// where it names one.
+pub(super) fn may_speak_for(text: &Name, owned: &Name, rtype: RecordType) -> bool {
+    let (from_right, owned_from_right) = (labels_from_right(text), labels_from_right(owned));
+    let shared = from_right.iter().zip(&owned_from_right).take_while(|(a, b)| a == b).count();
+    let mut left = tokens(from_right.get(shared..).unwrap_or_default());
+    let is_told = tokens(owned_from_right.get(shared..).unwrap_or_default()).into_iter().all(|token| {
+        let position = left.iter().rposition(|other| *other == token);
+        position.map(|position| left.remove(position)).is_some()
+    });
+    let types = types_in_name(text, owned);
+    is_told && (types.is_empty() || types.contains(&rtype))
+}
+
+/// Names whose registry TXT might have this name: what is left when words or labels are taken from its front, or words
+/// from the end of its first label.
+pub(super) fn owned_candidates(text: &Name) -> impl Iterator<Item = Name> {
+    let labels: Vec<&[u8]> = text.labels().collect();
+    let mut names = Vec::new();
+    for skipped in 0..labels.len().min(MOST_LABELS_OF_A_PREFIX + 1) {
+        let Some((first, rest)) = labels.get(skipped..).and_then(<[&[u8]]>::split_first) else { break };
+        let is_border = |at: &usize| first.get(*at).is_none_or(|octet| !octet.is_ascii_alphanumeric());
+        let borders: Vec<usize> = (1..=first.len()).filter(is_border).collect();
+        let starts = std::iter::once(0).chain(borders.iter().map(|at| at + 1)).take(MOST_WORDS);
+        for start in starts {
+            for end in borders.iter().filter(|end| **end > start).take(MOST_WORDS) {
+                let label = first.get(start..*end).unwrap_or_default();
+                names.extend(Name::from_labels(std::iter::once(label).chain(rest.iter().copied())).ok());
+            }
+        }
+    }
+    names.into_iter()
+}
+
+/// Labels that a `--txt-prefix` may have.
+const MOST_LABELS_OF_A_PREFIX: usize = 3;
+/// Words of one label that are looked at.
+const MOST_WORDS: usize = 8;
 
 fn labels_from_right(name: &Name) -> Vec<&[u8]> {
     let mut labels: Vec<_> = name.labels().collect();

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Policy;
-use super::canonical::{canonical_form, canonical_set, canonical_targets};
+use super::canonical::{canonical_form, canonical_set};
 use super::group::{Group, Part};
+use super::hidden::{Cover, cover};
 use super::intake::{Change, Kind, Wanted};
-use super::listing::hiding_delegation;
 use super::ownership::{Claim, claim};
 use super::reason::{Reason, Refusal};
-use super::registry::{describe, registry_after, speaks_for};
+use super::registry::{Pattern, describe, registry_after, speaks_for};
 use crate::dns::zone::RrsetRef;
 use crate::dns::{
     Name, Operation, Prerequisite, Rdata, RecordType, Rrset, ServerProfile, Ttl, Update, ZoneContents, ZoneName,
@@ -258,9 +258,9 @@ impl<'a> View<'a> {
         if self.policy.protected.covers(contents.zone(), Some(contents), &change.name, change.rtype) {
             return Err(Reason::Protected);
         }
-        if let Some(cut) = hiding_delegation(contents, &change.name, change.rtype) {
-            let servers = canonical_targets(RecordType::NS, cut.rdata).join(", ");
-            return Err(Reason::Delegated { cut: cut.name.clone(), servers });
+        if let Some(cover) = cover(contents, &change.name, change.rtype).filter(|cover| !self.is_exempt(change, cover))
+        {
+            return Err(cover.reason());
         }
         if !self.has_its_text(change) {
             return Err(Reason::NoRegistryText);
@@ -366,15 +366,43 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether a change below a delegation is that of its glue, or of the registry TXT of either.
+    fn is_exempt(&self, change: &Change, hidden_by: &Cover<'_>) -> bool {
+        let Cover::Cut(cut) = hidden_by else { return false };
+        let is_glue = |record: &Change| {
+            matches!(record.rtype, RecordType::A | RecordType::AAAA)
+                && self.contents.is_some_and(|contents| {
+                    cover(contents, &record.name, record.rtype).is_none() || self.is_our_delegation(cut.name, record)
+                })
+        };
+        let Some(owned) = &change.owned_record else { return is_glue(change) };
+        owned == cut.name
+            || self.group.changes().any(|record| !record.is_registry() && speaks_for(change, record) && is_glue(record))
+    }
+
+    /// Whether the registry TXT of a delegation, which is made as the record's is, names the record's owner.
+    fn is_our_delegation(&self, cut: &Name, record: &Change) -> bool {
+        let patterns = self.registry_texts(record).filter_map(Pattern::of);
+        let mut names = patterns.filter_map(|pattern| pattern.name(cut, RecordType::NS));
+        names.any(|name| self.is_claimed_at(&name, record))
+    }
+
     /// Whether the registry TXT of a record comes along, or stands in DNS and names its owner.
     fn has_its_text(&self, record: &Change) -> bool {
         let Some(names) = &record.needs_text_at else { return true };
-        let zone = |name| self.policy.zones.find(name).and_then(|zone| self.copies.get(zone));
-        let texts = names.iter().filter_map(|name| zone(name)?.rrset(name, RecordType::TXT));
-        texts.flat_map(|held| held.rdata).any(|rdata| match claim(rdata) {
-            Claim::Owner(owner) => record.owner.as_ref() == Some(&owner),
-            Claim::Sealed => true,
-            Claim::Foreign => false,
+        names.iter().any(|name| self.is_claimed_at(name, record))
+    }
+
+    /// Whether a text at this name may be of the owner who asks for the record.
+    fn is_claimed_at(&self, name: &Name, record: &Change) -> bool {
+        let copy = self.policy.zones.find(name).and_then(|zone| self.copies.get(zone));
+        let held = copy.and_then(|contents| contents.rrset(name, RecordType::TXT));
+        held.is_some_and(|held| {
+            held.rdata.iter().any(|rdata| match claim(rdata) {
+                Claim::Owner(owner) => record.owner.as_ref() == Some(&owner),
+                Claim::Sealed => true,
+                Claim::Foreign => false,
+            })
         })
     }
 

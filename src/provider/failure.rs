@@ -65,6 +65,8 @@ pub enum Cause {
     OutsideZones,
     /// The name lies below a delegation to elsewhere.
     Delegated,
+    /// The name lies below a DNAME.
+    HiddenByDname,
     /// The name belongs to the zone's own infrastructure.
     Protected,
     /// The change carries no ownership label.
@@ -115,7 +117,7 @@ impl std::error::Error for Failure {}
 
 impl Cause {
     /// Every cause, for tables and the tests that enumerate them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::RealmWrong,
         Self::PrincipalUnknown,
         Self::SpnUnknown,
@@ -143,6 +145,7 @@ impl Cause {
         Self::Deadline,
         Self::OutsideZones,
         Self::Delegated,
+        Self::HiddenByDname,
         Self::Protected,
         Self::Unowned,
         Self::ExistsUnowned,
@@ -310,6 +313,11 @@ impl Cause {
                 "the name lies below a delegation to other name servers",
                 "configure the delegated zone in RFC2136_ZONE, or write it where it is served",
             ),
+            Self::HiddenByDname => (
+                "hidden_by_dname",
+                "the name lies below a DNAME, which answers in its place",
+                "remove the DNAME, or write the name below its target",
+            ),
             Self::Protected => (
                 "protected",
                 "the name belongs to the zone's own infrastructure",
@@ -470,6 +478,7 @@ impl From<&Reason> for Cause {
             Reason::UnsupportedType(_) | Reason::NotInProfile(_) => Self::RecordTypeNotSupported,
             Reason::Protected => Self::Protected,
             Reason::Delegated { .. } => Self::Delegated,
+            Reason::BelowDname { .. } => Self::HiddenByDname,
             Reason::Unowned => Self::Unowned,
             Reason::ExistsUnowned(_) => Self::ExistsUnowned,
             Reason::Differs(_) => Self::PrerequisiteFailed,

@@ -52,6 +52,7 @@ pub const fn codes(cause: Cause) -> Codes {
         | Cause::TransferRefused
         | Cause::OutsideZones
         | Cause::Delegated
+        | Cause::HiddenByDname
         | Cause::Protected
         | Cause::Unowned
         | Cause::ExistsUnowned

@@ -546,3 +546,99 @@ fn of_two_records_that_share_a_registry_name_the_second_is_rejected() {
     world.apply_all(&delete(shared("*.wc.example.test")), &policy);
     assert_eq!(world, World::new(&policy));
 }
+
+/// The names and types that `/records` shows.
+fn listed(world: &World, policy: &Policy) -> Vec<(String, String)> {
+    let endpoints = world.0.values().flat_map(|contents| list(contents, policy));
+    endpoints.map(|endpoint| (endpoint.dns_name, endpoint.record_type)).collect()
+}
+
+/// A record with its registry TXT, made with `--txt-prefix=%{record_type}-reg.`.
+fn prefixed(name: &str, rtype: &str, targets: &[&str]) -> Vec<Endpoint> {
+    let text = format!("{}-reg.{name}", rtype.to_lowercase());
+    vec![record(name, rtype, targets), Endpoint { dns_name: text, ..registry(name, rtype, OWNER) }]
+}
+
+#[test]
+fn the_registry_text_of_a_delegation_is_listed_and_written_below_its_own_cut() {
+    let policy = zone();
+    let mut world = World::new(&policy);
+    let (one, two) = (["ns1.test"], ["ns1.test", "ns2.test"]);
+    let sub = |targets: &[&str]| prefixed("sub.example.test", "NS", targets);
+    world.apply_all(&create(sub(&one)), &policy);
+    assert!(listed(&world, &policy).contains(&("ns-reg.sub.example.test".to_owned(), "TXT".to_owned())));
+    world.apply_all(&update(sub(&one), sub(&two)), &policy);
+    assert_eq!(world.texts("sub.example.test", "NS"), two);
+    world.apply_all(&delete(sub(&two)), &policy);
+    assert_eq!(world, World::new(&policy));
+    // Somebody else's texts below a delegation stay hidden.
+    let foreign = World::new(&policy).with("sub.example.test", "NS", &one).with(
+        "a-web.sub.example.test",
+        "TXT",
+        &[&heritage(OWNER)],
+    );
+    assert_eq!(listed(&foreign, &policy), [("sub.example.test".to_owned(), "NS".to_owned())]);
+}
+
+#[test]
+fn the_glue_of_a_delegation_of_ours_changes_at_any_time_in_any_order() {
+    let policy = zone();
+    let (part, a, b) = ("part.example.test", "a.ns.part.example.test", "b.ns.part.example.test");
+    for make in [owned, prefixed] {
+        let glue = |name: &str, n: u8| {
+            let (v4, v6) = (format!("192.0.2.{n}"), format!("2001:db8::{n}"));
+            [make(name, "A", &[&v4]), make(name, "AAAA", &[&v6])].concat()
+        };
+        let both = || make(part, "NS", &[a, b]);
+        let one = || make(part, "NS", &[a]);
+        let steps = |ns_first: bool| {
+            let changes = if ns_first {
+                vec![create(both()), create(glue(a, 1)), create(glue(b, 1))]
+            } else {
+                vec![create(glue(a, 1)), create(one()), create(glue(b, 1)), update(one(), both())]
+            };
+            let then = vec![
+                update(glue(a, 1), glue(a, 2)),
+                update(glue(b, 1), glue(b, 2)),
+                update(both(), one()),
+                update(glue(b, 2), glue(b, 3)),
+            ];
+            let last = if ns_first {
+                vec![delete(glue(b, 3)), delete(glue(a, 2)), delete(one())]
+            } else {
+                vec![delete(one()), delete(glue(b, 3)), delete(glue(a, 2))]
+            };
+            [changes, then, last].concat()
+        };
+        for ns_first in [true, false] {
+            let mut world = World::new(&policy);
+            for (n, changes) in steps(ns_first).iter().enumerate() {
+                world.apply_all(changes, &policy);
+                let held: usize = world.0.values().map(|contents| contents.iter().count()).sum();
+                assert_eq!(listed(&world, &policy).len(), held, "step {n}, NS first {ns_first}");
+            }
+            assert_eq!(world, World::new(&policy), "NS first {ns_first}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_listed_or_written_below_a_dname_or_a_foreign_cut() {
+    let policy = zone();
+    let below = "x.part.example.test";
+    for (rtype, target) in [("DNAME", "elsewhere.test"), ("NS", "ns.elsewhere.test")] {
+        let mut world =
+            World::new(&policy).with("part.example.test", rtype, &[target]).with(below, "A", &["192.0.2.9"]);
+        let before = world.clone();
+        assert_eq!(listed(&world, &policy), [("part.example.test".to_owned(), rtype.to_owned())]);
+        let outcome = world.apply(&create(owned("y.part.example.test", "A", &["192.0.2.1"])), &policy);
+        assert!(
+            matches!(reasons(&outcome)[..], [Reason::BelowDname { .. } | Reason::Delegated { .. }]),
+            "{:?}",
+            outcome.refused
+        );
+        assert_eq!(world, before);
+    }
+    let apex = World::new(&policy).with("example.test", "DNAME", &["elsewhere.test"]).with(below, "A", &["192.0.2.9"]);
+    assert_eq!(listed(&apex, &policy), [("example.test".to_owned(), "DNAME".to_owned())]);
+}
