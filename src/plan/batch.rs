@@ -1,8 +1,9 @@
 //! Packing steps into messages: capped by endpoints and octets, no step ever split.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::step::Step;
+use super::step::{Step, hides_nothing};
 use crate::dns::{ServerProfile, Update, ZoneName};
 
 /// Room left for header, zone section and TSIG.
@@ -38,10 +39,13 @@ impl Batch {
     #[must_use]
     pub fn update(&self, zone: &ZoneName) -> Update {
         let mut update = Update { zone: zone.clone(), prerequisites: Vec::new(), operations: Vec::new() };
+        let mut above = BTreeSet::new();
         for Indexed { step, .. } in &self.steps {
             update.prerequisites.extend_from_slice(&step.prerequisites);
             update.operations.extend_from_slice(&step.operations);
+            above.extend(&step.above);
         }
+        update.prerequisites.extend(above.into_iter().flat_map(hides_nothing));
         update
     }
 
@@ -79,9 +83,17 @@ impl Batch {
     }
 }
 
-/// Estimated octets of a step in a message.
+/// Estimated octets of a step that is alone in its message.
 #[must_use]
 pub fn octets(step: &Step) -> usize {
+    own_octets(step) + octets_above(&step.above)
+}
+
+fn octets_above<'a>(names: impl IntoIterator<Item = &'a crate::dns::Name>) -> usize {
+    names.into_iter().flat_map(hides_nothing).map(|prerequisite| prerequisite.octets()).sum()
+}
+
+fn own_octets(step: &Step) -> usize {
     let prerequisites: usize = step.prerequisites.iter().map(crate::dns::Prerequisite::octets).sum();
     let operations: usize = step.operations.iter().map(crate::dns::Operation::octets).sum();
     prerequisites + operations
@@ -99,16 +111,22 @@ pub fn pack(steps: Vec<Indexed>, limits: Limits) -> (Vec<Batch>, Vec<Indexed>) {
     let (shared, alone) = room(limits.profile);
     let (mut batches, mut too_large) = (Vec::new(), Vec::new());
     let (mut current, mut endpoints, mut size) = (Vec::new(), 0, 0);
+    // What several steps lie below is asked for once.
+    let mut above = BTreeSet::new();
     for step in steps {
-        let (count, octets) = (step.step.planned.len(), octets(&step.step));
-        if octets > alone {
+        let count = step.step.planned.len();
+        if octets(&step.step) > alone {
             too_large.push(step);
             continue;
         }
+        let octets = own_octets(&step.step) + octets_above(step.step.above.difference(&above));
         if !current.is_empty() && (endpoints + count > limits.endpoints || size + octets > shared) {
             batches.push(Batch { steps: std::mem::take(&mut current) });
             (endpoints, size) = (0, 0);
+            above.clear();
         }
+        let octets = own_octets(&step.step) + octets_above(step.step.above.difference(&above));
+        above.extend(step.step.above.iter().cloned());
         current.push(step);
         (endpoints, size) = (endpoints + count, size + octets);
     }

@@ -1,19 +1,33 @@
 //! Groups: changes that are applied together or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Policy;
+use super::canonical::canonical_targets;
 use super::intake::{Change, Kind};
+use super::protected::host;
 use super::reason::{Reason, Refusal};
 use super::registry::unaccompanied;
 use crate::dns::{Name, RecordType, ZoneName};
 
 /// All changes of connected names: those of one name, and the registry TXT that speak for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Group {
     /// One message each, in this order; the next is not sent when one fails. Nearly always one.
     pub parts: Vec<Part>,
+    /// What each alias that the apply changes, in whatever group, points to in the end; none where it goes.
+    pub aliases: Arc<BTreeMap<Name, Option<Name>>>,
 }
+
+/// Groups that ask for the same, whatever else their applies ask for.
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Eq for Group {}
 
 /// The changes of a group in one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +68,8 @@ pub struct Grouped {
 pub fn group(mut changes: Vec<Change>, policy: &Policy) -> Grouped {
     let mut grouped = Grouped::default();
     unaccompanied(&mut changes);
+    refuse_hidden(&mut changes);
+    let aliases = Arc::new(aliases(&changes));
     let mut components = components(changes);
     for component in &mut components {
         grouped.left_out.extend(leave_out_legacy_texts(component));
@@ -64,7 +80,7 @@ pub fn group(mut changes: Vec<Change>, policy: &Policy) -> Grouped {
     for component in components.into_iter().filter(|component| !component.is_empty()) {
         match problem(&component) {
             Some((culprit, reason)) => grouped.refused.extend(refuse(component.iter(), culprit, &reason)),
-            None => grouped.groups.push(Group { parts: parts(component) }),
+            None => grouped.groups.push(Group { parts: parts(component), aliases: Arc::clone(&aliases) }),
         }
     }
     grouped
@@ -77,6 +93,51 @@ fn refuse<'a>(changes: impl Iterator<Item = &'a Change>, culprit: &Change, reaso
         source: Box::new(reason.clone()),
     };
     changes.map(|change| change.refusal(if change == culprit { reason.clone() } else { goes_with() })).collect()
+}
+
+fn aliases(changes: &[Change]) -> BTreeMap<Name, Option<Name>> {
+    let target = |change: &Change| host(change.kind.wanted()?.rdata.first()?, 0);
+    let aliases = changes.iter().filter(|change| change.rtype == RecordType::CNAME);
+    aliases.map(|change| (change.name.clone(), target(change))).collect()
+}
+
+/// Refuses what a delegation or DNAME of the same apply would hide, but for glue and registry TXT.
+fn refuse_hidden(changes: &mut [Change]) {
+    let hides = |change: &&Change| {
+        matches!(change.rtype, RecordType::NS | RecordType::DNAME)
+            && change.kind.wanted().is_some()
+            && change
+                .zone
+                .as_ref()
+                .is_some_and(|zone| change.rtype == RecordType::DNAME || change.name.is_below(zone.as_name()))
+    };
+    let covers: BTreeMap<Name, Change> =
+        changes.iter().filter(hides).map(|change| (change.name.clone(), change.clone())).collect();
+    if covers.is_empty() {
+        return;
+    }
+    for change in changes.iter_mut().filter(|change| change.kind.wanted().is_some()) {
+        let above = std::iter::successors(change.name.parent(), Name::parent);
+        let zone = change.zone.clone();
+        let cover = above.filter_map(|name| covers.get(&name)).filter(|cover| cover.zone == zone).find(|cover| {
+            let owned = change.owned_record.as_ref().unwrap_or(&change.name);
+            let servers =
+                || cover.kind.wanted().into_iter().flat_map(|wanted| &wanted.rdata).filter_map(|rdata| host(rdata, 0));
+            let is_address = change.is_registry() || matches!(change.rtype, RecordType::A | RecordType::AAAA);
+            let is_glue = || is_address && servers().any(|server| server == *owned || server.is_below(&cover.name));
+            cover.rtype == RecordType::DNAME || !(is_glue() || *owned == cover.name)
+        });
+        if let Some(cover) = cover {
+            let (name, targets) =
+                (cover.name.clone(), cover.kind.wanted().map(|wanted| canonical_targets(cover.rtype, &wanted.rdata)));
+            let targets = targets.unwrap_or_default().join(", ");
+            change.problem.get_or_insert(if cover.rtype == RecordType::DNAME {
+                Reason::BelowDname { dname: name, target: targets }
+            } else {
+                Reason::Delegated { cut: name, servers: targets }
+            });
+        }
+    }
 }
 
 /// Connected components over owner names.

@@ -91,6 +91,12 @@ pub enum Reason {
         /// Its target.
         target: String,
     },
+    /// A new delegation or DNAME above a name that is there.
+    #[error("hides {0}, which is there")]
+    Hides(Name),
+    /// An alias whose target leads back to it.
+    #[error("its target leads back to it")]
+    CnameLoop,
     /// No ownership label.
     #[error("the change carries no owner label")]
     Unowned,

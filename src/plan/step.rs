@@ -1,14 +1,15 @@
 //! From a part of a group and what DNS holds to prerequisites and exact-value operations (RFC 2136 §2.4 and §2.5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
 use super::canonical::{canonical_form, canonical_set};
 use super::group::{Group, Part};
-use super::hidden::{Cover, cover};
+use super::hidden::{Below, Cover, cover};
 use super::intake::{Change, Kind, Wanted};
 use super::ownership::{Claim, claim};
+use super::protected::host;
 use super::reason::{Reason, Refusal};
 use super::registry::{Pattern, describe, registry_after, speaks_for};
 use crate::dns::zone::RrsetRef;
@@ -19,19 +20,6 @@ use crate::dns::{
 /// What was last read of each zone. A zone that is not there is unknown: the caller's old values stand in.
 pub type Copies = BTreeMap<ZoneName, Arc<ZoneContents>>;
 
-/// Types of which none may stay where a CNAME replaces something.
-const BESIDE_NO_CNAME: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::AAAA,
-    RecordType::TXT,
-    RecordType::MX,
-    RecordType::SRV,
-    RecordType::NS,
-    RecordType::PTR,
-    RecordType::NAPTR,
-    RecordType::DNAME,
-];
-
 /// What one message, or a share of one, does for a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -39,6 +27,8 @@ pub struct Step {
     pub zone: ZoneName,
     /// What must hold.
     pub prerequisites: Vec<Prerequisite>,
+    /// Names above those it writes at which there must be no delegation and no DNAME, which would hide them.
+    pub above: BTreeSet<Name>,
     /// Deletes, then adds.
     pub operations: Vec<Operation>,
     /// The RRsets it changes.
@@ -95,7 +85,12 @@ impl Step {
     pub fn update(&self) -> Update {
         Update {
             zone: self.zone.clone(),
-            prerequisites: self.prerequisites.clone(),
+            prerequisites: self
+                .prerequisites
+                .iter()
+                .cloned()
+                .chain(self.above.iter().flat_map(hides_nothing))
+                .collect(),
             operations: self.operations.clone(),
         }
     }
@@ -169,10 +164,16 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
             return Err(culprit.map(|culprit| group.refuse(culprit, &reason)).unwrap_or_default());
         }
     }
-    Ok((!planned.is_empty()).then(|| step(part.zone.clone(), planned, policy.prerequisites)))
+    let above = if policy.prerequisites { view.above(&part.zone, &planned) } else { BTreeSet::new() };
+    Ok((!planned.is_empty()).then(|| step(part.zone.clone(), planned, above, policy.prerequisites)))
 }
 
-fn step(zone: ZoneName, planned: Vec<Planned>, with_prerequisites: bool) -> Step {
+/// No delegation and no DNAME is at this name.
+pub(super) fn hides_nothing(name: &Name) -> [Prerequisite; 2] {
+    [RecordType::NS, RecordType::DNAME].map(|rtype| Prerequisite::RrsetDoesNotExist { name: name.clone(), rtype })
+}
+
+fn step(zone: ZoneName, planned: Vec<Planned>, above: BTreeSet<Name>, with_prerequisites: bool) -> Step {
     let mut prerequisites = Vec::new();
     if with_prerequisites {
         for plan in &planned {
@@ -184,7 +185,14 @@ fn step(zone: ZoneName, planned: Vec<Planned>, with_prerequisites: bool) -> Step
         }
     }
     let operations = planned.iter().flat_map(Planned::deletes).chain(planned.iter().flat_map(Planned::adds)).collect();
-    Step { zone, prerequisites, operations, planned }
+    Step { zone, prerequisites, above, operations, planned }
+}
+
+/// Every type that IANA has assigned and that none may stay of where a CNAME replaces something: all data, but what
+/// DNSSEC puts beside a CNAME.
+fn beside_no_cname() -> impl Iterator<Item = RecordType> {
+    let assigned = [1..=4, 6..=23, 26..=29, 31..=40, 42..=45, 49..=49, 51..=53, 55..=65, 99..=99, 104..=109, 256..=261];
+    assigned.into_iter().flatten().chain(32768..=32769).filter(|number| *number != 6).map(RecordType::from)
 }
 
 /// The RRset is exactly this, or is not there.
@@ -206,7 +214,7 @@ impl Planned {
             prerequisites.extend((!starts_with(RecordType::CNAME)).then(|| absent(RecordType::CNAME)));
         } else if all.iter().any(|other| other.name == self.name && !other.before.is_empty()) {
             // A server ignores a CNAME beside other data without a word, after it has deleted what the CNAME replaces.
-            prerequisites.extend(BESIDE_NO_CNAME.into_iter().filter(|rtype| !starts_with(*rtype)).map(absent));
+            prerequisites.extend(beside_no_cname().filter(|rtype| !starts_with(*rtype)).map(absent));
         } else {
             prerequisites = vec![Prerequisite::NameNotInUse(self.name.clone())];
         }
@@ -264,6 +272,12 @@ impl<'a> View<'a> {
         }
         if !self.has_its_text(change) {
             return Err(Reason::NoRegistryText);
+        }
+        if let Some(name) = self.would_hide(contents, change) {
+            return Err(Reason::Hides(name));
+        }
+        if self.makes_a_loop(change) {
+            return Err(Reason::CnameLoop);
         }
         let held = contents.rrset(&change.name, change.rtype);
         let after = if change.is_registry() {
@@ -366,13 +380,87 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What a new delegation or DNAME would hide, but for the glue of the delegation and the registry TXT of both.
+    fn would_hide(&self, contents: &'a ZoneContents, change: &Change) -> Option<Name> {
+        let wanted = change.kind.wanted()?;
+        let is_dname = change.rtype == RecordType::DNAME;
+        if !is_dname && change.rtype != RecordType::NS || contents.rrset(&change.name, change.rtype).is_some() {
+            return None;
+        }
+        let cut = RrsetRef { name: &change.name, rtype: change.rtype, ttl: Ttl::ZERO, rdata: &wanted.rdata };
+        let below = (!is_dname).then(|| Below::new(contents, cut));
+        let goes = |rrset: &RrsetRef<'_>| {
+            let is_it = |other: &&Change| other.name == *rrset.name && other.rtype == rrset.rtype;
+            self.group.changes().find(is_it).is_some_and(|other| other.kind.wanted().is_none())
+        };
+        // A DNAME leaves its own name as it is.
+        let hidden = contents
+            .at_or_below(cut.name)
+            .filter(|rrset| !is_dname || rrset.name != cut.name)
+            .find(|rrset| !below.as_ref().is_some_and(|below| below.shows(rrset.name, rrset.rtype)) && !goes(rrset));
+        hidden.map(|rrset| rrset.name.clone())
+    }
+
+    /// Whether the chain of aliases that starts with this one comes back to a name that it went through.
+    fn makes_a_loop(&self, change: &Change) -> bool {
+        let target = change.kind.wanted().and_then(|wanted| wanted.rdata.first()).and_then(|rdata| host(rdata, 0));
+        let Some(mut name) = target else { return false };
+        match change.rtype {
+            RecordType::DNAME => return name.is_below(&change.name),
+            RecordType::CNAME => {}
+            _ => return false,
+        }
+        let mut seen = BTreeSet::from([change.name.clone()]);
+        while seen.insert(name.clone()) {
+            match self.alias(&name, change) {
+                Some(next) => name = next,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// What a name is an alias of, as this apply leaves it.
+    fn alias(&self, name: &Name, change: &Change) -> Option<Name> {
+        let wanted = |name: &Name| self.group.aliases.get(name).cloned();
+        if let Some(target) = wanted(name) {
+            return target;
+        }
+        let contents = self.copies.get(self.policy.zones.find(name)?);
+        let held = |name: &Name| host(contents?.rrset(name, RecordType::CNAME)?.rdata.first()?, 0);
+        if contents.is_some_and(|contents| contents.at(name).next().is_some()) {
+            return held(name);
+        }
+        if change.name.is_wildcard() && change.name.parent().is_some_and(|parent| name.is_below(&parent)) {
+            return wanted(&change.name).flatten();
+        }
+        held(contents?.wildcard_above(name)?)
+    }
+
+    /// Names between the apex and what is written at which nothing may hide it. Where something does that may, as a
+    /// delegation does glue, it is known.
+    fn above(&self, zone: &ZoneName, planned: &[Planned]) -> BTreeSet<Name> {
+        let is_known = |name: &Name| {
+            let has = |contents: &ZoneContents| contents.rrset(name, RecordType::NS).is_some();
+            self.contents.is_some_and(has)
+                || planned.iter().any(|plan| plan.name == *name && plan.rtype == RecordType::NS)
+        };
+        let written = planned.iter().filter(|plan| !plan.after.is_empty());
+        let above = written.flat_map(|plan| std::iter::successors(plan.name.parent(), Name::parent));
+        above.filter(|name| name.is_below(zone.as_name()) && !is_known(name)).collect()
+    }
+
     /// Whether a change below a delegation is that of its glue, or of the registry TXT of either.
     fn is_exempt(&self, change: &Change, hidden_by: &Cover<'_>) -> bool {
         let Cover::Cut(cut) = hidden_by else { return false };
+        // A server that is not named yet, or no more, is beside one that is; elsewhere below the cut nobody would see it.
+        let has_glue = || cut.rdata.iter().any(|server| host(server, 0).is_some_and(|host| host.is_below(cut.name)));
         let is_glue = |record: &Change| {
+            let may_be = || has_glue() || !matches!(record.kind, Kind::Create(_));
             matches!(record.rtype, RecordType::A | RecordType::AAAA)
                 && self.contents.is_some_and(|contents| {
-                    cover(contents, &record.name, record.rtype).is_none() || self.is_our_delegation(cut.name, record)
+                    cover(contents, &record.name, record.rtype).is_none()
+                        || (may_be() && self.is_our_delegation(cut.name, record))
                 })
         };
         let Some(owned) = &change.owned_record else { return is_glue(change) };

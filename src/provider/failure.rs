@@ -67,6 +67,10 @@ pub enum Cause {
     Delegated,
     /// The name lies below a DNAME.
     HiddenByDname,
+    /// A new delegation or DNAME above names that are there.
+    Hides,
+    /// An alias that leads back to itself.
+    CnameLoop,
     /// The name belongs to the zone's own infrastructure.
     Protected,
     /// The change carries no ownership label.
@@ -117,7 +121,7 @@ impl std::error::Error for Failure {}
 
 impl Cause {
     /// Every cause, for tables and the tests that enumerate them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::RealmWrong,
         Self::PrincipalUnknown,
         Self::SpnUnknown,
@@ -146,6 +150,8 @@ impl Cause {
         Self::OutsideZones,
         Self::Delegated,
         Self::HiddenByDname,
+        Self::Hides,
+        Self::CnameLoop,
         Self::Protected,
         Self::Unowned,
         Self::ExistsUnowned,
@@ -318,6 +324,16 @@ impl Cause {
                 "the name lies below a DNAME, which answers in its place",
                 "remove the DNAME, or write the name below its target",
             ),
+            Self::Hides => (
+                "hides",
+                "the new delegation or DNAME would hide names that are there",
+                "remove or move the names below it first, or choose another name",
+            ),
+            Self::CnameLoop => (
+                "cname_loop",
+                "the alias leads back to itself",
+                "correct the target; look for two sources that point at each other",
+            ),
             Self::Protected => (
                 "protected",
                 "the name belongs to the zone's own infrastructure",
@@ -479,6 +495,8 @@ impl From<&Reason> for Cause {
             Reason::Protected => Self::Protected,
             Reason::Delegated { .. } => Self::Delegated,
             Reason::BelowDname { .. } => Self::HiddenByDname,
+            Reason::Hides(_) => Self::Hides,
+            Reason::CnameLoop => Self::CnameLoop,
             Reason::Unowned => Self::Unowned,
             Reason::ExistsUnowned(_) => Self::ExistsUnowned,
             Reason::Differs(_) => Self::PrerequisiteFailed,

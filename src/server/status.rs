@@ -53,6 +53,8 @@ pub const fn codes(cause: Cause) -> Codes {
         | Cause::OutsideZones
         | Cause::Delegated
         | Cause::HiddenByDname
+        | Cause::Hides
+        | Cause::CnameLoop
         | Cause::Protected
         | Cause::Unowned
         | Cause::ExistsUnowned

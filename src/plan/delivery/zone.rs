@@ -121,7 +121,7 @@ impl<F: Failure> Zone<F> {
     fn plan(&mut self, desk: &mut Desk<'_, F>) {
         self.must_read_back = self.must_read_back(desk);
         let is_certain = !desk.copies.contains_key(&self.name) || desk.confirmed.contains(&self.name);
-        let mut steps = Vec::new();
+        let (mut steps, mut refused) = (Vec::new(), Vec::new());
         for index in desk.ledger.indices(&self.name, desk.round) {
             match desk.plan(index) {
                 Ok(Some(step)) => steps.push(step),
@@ -130,8 +130,14 @@ impl<F: Failure> Zone<F> {
                     self.deemed.insert(index);
                 }
                 Ok(None) => desk.ledger.done(index),
-                Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),
+                Err(refusals) => refused.push((index, Verdict::Refused(refusals))),
             }
+        }
+        // What is sent beside it may make room for it.
+        if steps.is_empty() {
+            refused.into_iter().for_each(|(index, verdict)| desk.ledger.fail(index, verdict));
+        } else {
+            self.doubtful.extend(refused);
         }
         self.queue.extend(desk.pack(steps));
         self.phase = Phase::Sending;
@@ -319,7 +325,7 @@ impl<F: Failure> Zone<F> {
                 Ok(Some(step)) => steps.push(step),
                 Ok(None) => desk.ledger.done(index),
                 // What is sent beside it may make room for it.
-                Err(refusals) if self.has_sent => {
+                Err(refusals) if self.has_sent || !self.queue.is_empty() => {
                     self.doubtful.insert(index, Verdict::Refused(refusals));
                 }
                 Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),

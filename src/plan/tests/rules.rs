@@ -642,3 +642,92 @@ fn nothing_is_listed_or_written_below_a_dname_or_a_foreign_cut() {
     let apex = World::new(&policy).with("example.test", "DNAME", &["elsewhere.test"]).with(below, "A", &["192.0.2.9"]);
     assert_eq!(listed(&apex, &policy), [("example.test".to_owned(), "DNAME".to_owned())]);
 }
+
+#[test]
+fn a_new_delegation_or_dname_over_foreign_names_is_rejected() {
+    let policy = zone();
+    for (rtype, target) in [("NS", "ns.elsewhere.test"), ("DNAME", "elsewhere.test")] {
+        let mut world = World::new(&policy).with("x.sub.example.test", "A", &["192.0.2.9"]);
+        let before = world.clone();
+        let outcome = world.apply(&create(owned("sub.example.test", rtype, &[target])), &policy);
+        assert!(matches!(reasons(&outcome)[..], [Reason::Hides(_)]), "{:?}", outcome.refused);
+        assert_eq!(world, before);
+        // In one plan the name below is the one that is not written.
+        let both =
+            [owned("sub.example.test", rtype, &[target]), owned("y.sub.example.test", "A", &["192.0.2.1"])].concat();
+        let mut world = World::new(&policy);
+        let outcome = world.apply(&create(both), &policy);
+        assert_eq!(reasons(&outcome).len(), 1, "{:?}", outcome.refused);
+        assert_eq!(
+            (world.texts("sub.example.test", rtype).len(), world.texts("y.sub.example.test", "A").len()),
+            (1, 0)
+        );
+    }
+}
+
+#[test]
+fn a_delegation_or_dname_that_came_after_the_last_list_stops_what_it_would_hide() {
+    let policy = zone();
+    let copies = World::new(&policy).copies();
+    for (cut, rtype, target) in
+        [("sub.example.test", "NS", "ns.elsewhere.test"), ("b.sub.example.test", "DNAME", "elsewhere.test")]
+    {
+        let mut world = World::new(&policy).with(cut, rtype, &[target]);
+        let before = world.clone();
+        let asked =
+            [owned("a.b.sub.example.test", "A", &["192.0.2.1"]), owned("c.b.sub.example.test", "A", &["192.0.2.1"])];
+        let outcome = world.apply_from(&create(asked.concat()), &copies, &policy);
+        assert_eq!((outcome.failed, &world), (1, &before));
+        // What several records lie below is asked for once.
+        let update = outcome.batches[0].update(&outcome.batches[0].steps[0].step.zone);
+        let above =
+            |name: &str| update.prerequisites.iter().filter(|p| p.to_string().contains(&format!(" {name}. "))).count();
+        assert_eq!((above("sub.example.test"), above("b.sub.example.test"), above("example.test")), (2, 2, 0));
+    }
+}
+
+#[test]
+fn an_alias_that_leads_back_to_itself_is_rejected() {
+    let policy = zone();
+    let alias = |name: &str, target: &str| {
+        owned(&format!("{name}.example.test"), "CNAME", &[&format!("{target}.example.test")])
+    };
+    let held = |name: &str, target: &str| {
+        World::new(&policy).with(&format!("{name}.example.test"), "CNAME", &[&format!("{target}.example.test")])
+    };
+    for (mut world, changes, refused) in [
+        (World::new(&policy), create(alias("x", "x")), 1),
+        (World::new(&policy), create([alias("x", "y"), alias("y", "x")].concat()), 2),
+        (held("y", "x"), create(alias("x", "y")), 1),
+        (held("y", "z"), create([alias("x", "y"), alias("z", "x")].concat()), 2),
+        (held("*", "x"), create(alias("x", "y")), 1),
+        (World::new(&policy), create(alias("*", "y")), 1),
+        (held("y", "z"), create(alias("x", "y")), 0),
+        (World::new(&policy), create([alias("x", "y"), alias("y", "z")].concat()), 0),
+        (World::new(&policy), create(owned("d.example.test", "DNAME", &["e.d.example.test"])), 1),
+    ] {
+        let outcome = world.apply(&changes, &policy);
+        let loops = reasons(&outcome).iter().filter(|reason| matches!(reason, Reason::CnameLoop)).count();
+        assert_eq!((loops, reasons(&outcome).len()), (refused, refused), "{changes:?}");
+    }
+}
+
+#[test]
+fn nothing_is_deleted_for_an_alias_that_would_not_stand() {
+    let policy = zone();
+    let swap = Changes {
+        create: vec![record(WEB, "CNAME", &["x.test"])],
+        delete: vec![record(WEB, "A", &["192.0.2.1"])],
+        ..Changes::default()
+    };
+    for (rtype, target) in [("CAA", "0 issue \"ca.test\""), ("TLSA", "3 1 1 00"), ("SSHFP", "1 1 00"), ("HTTPS", "1 .")]
+    {
+        let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]).with(WEB, rtype, &[target]);
+        let before = world.clone();
+        let outcome = world.apply_from(&swap, &Copies::new(), &policy);
+        assert_eq!((outcome.failed, &world), (1, &before), "{rtype}");
+    }
+    let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
+    world.put(WEB, RecordType::from(29), Rdata::from_wire([0; 16]));
+    assert_eq!(world.apply_from(&swap, &Copies::new(), &policy).failed, 1, "LOC");
+}
