@@ -1,6 +1,6 @@
 //! The one service behind both front ends: records, adjust and apply over an authority.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -166,7 +166,8 @@ impl<A: Authority> Inner<A> {
         let mut state = self.state();
         state.last_apply.extend(changed.into_iter().map(|zone| (zone, now)));
         let rejections = outcome?;
-        let told = state.rejected.replace(rejections.iter().cloned().map(Into::into), now);
+        let told: BTreeSet<_> =
+            state.rejected.replace(rejections.iter().cloned().map(Into::into), now).into_iter().collect();
         for (record, failure) in entries(&state.rejected).filter(|(record, _)| told.contains(record)) {
             error!(
                 name = record.name,
@@ -230,8 +231,14 @@ impl<A: Authority> Provider for Service<A> {
         let adjusted = plan::adjust(desired, &self.0.settings.policy);
         let dropped = adjusted.dropped.into_iter().map(|refusal| Rejection::from(refusal).into());
         let mut state = self.0.state();
-        let told = state.dropped.replace(dropped, now());
-        for (record, failure) in entries(&state.dropped).filter(|(record, _)| told.contains(record)) {
+        let told: BTreeSet<_> = state.dropped.replace(dropped, now()).into_iter().collect();
+        let to_tell: Vec<(RecordKey, Failure)> = entries(&state.dropped)
+            .filter(|(record, _)| told.contains(*record))
+            .map(|(record, failure)| (record.clone(), failure.clone()))
+            .collect();
+        // `/status` and readiness need not wait until all is written.
+        drop(state);
+        for (record, failure) in to_tell {
             warn!(
                 name = record.name,
                 r#type = record.record_type,
