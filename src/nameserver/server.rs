@@ -143,7 +143,9 @@ impl Server {
     async fn send_update(&self, update: &Update) -> Result<UpdateReply, ServerError> {
         let encoded = update.encode(random_id());
         let octets = encoded.map_err(|error| self.error(Sent::Nothing, Fault::Encode(Arc::new(error))))?;
-        let request = Request { octets: &octets, signed: true, repeatable: false };
+        // Where prerequisites guard it, a second time does nothing.
+        let repeatable = update.operations.is_empty() || !update.prerequisites.is_empty();
+        let request = Request { octets: &octets, signed: true, repeatable };
         let Reply { message, proof } = self.session.exchange(&request).await?;
         if message.opcode() != Opcode::UPDATE {
             return Err(self.error(Sent::Unknown, Fault::WrongAnswer));

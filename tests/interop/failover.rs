@@ -193,3 +193,24 @@ fn a_policy_answer_is_no_reason_to_ask_another_server() {
     assert_eq!(sidecar.rejected()[1], format!("h0.{ZONE} A refused_by_policy"));
     assert_eq!(ways[1].connections(), 0);
 }
+
+/// RFC 7766 §6.2.4: a server may close a connection at any time, and is none the worse for it.
+#[test]
+fn a_server_that_closes_its_side_after_a_few_answers_is_not_dead() {
+    for answers in [1, 2, 5] {
+        let kdc = Kdc::start();
+        let named = Named::example(&kdc);
+        let way = Forwarder::start(named.socket());
+        let settings = Settings::keytab(&kdc, &named, &[ZONE]).servers(&[&way.server(HOST)], &[ZONE]);
+        let sidecar = settings.start();
+        sidecar.records();
+        let mut count = 0;
+        way.on_message(move |message| {
+            count += usize::from(!message.request);
+            if !message.request && count % answers == 0 { Action::PassAndCut } else { Action::Pass }
+        });
+        sidecar.apply_all(&hosts(2000));
+        way.pass();
+        assert_eq!(held(&named).len(), 2000, "after {answers} answers");
+    }
+}

@@ -169,6 +169,22 @@ async fn an_update_whose_answer_is_lost_is_not_sent_again() {
     }
 }
 
+/// A server may close its side after any answer (RFC 7766 §6.2.4).
+#[tokio::test]
+async fn an_update_that_prerequisites_guard_is_signed_anew_and_sent_again_over_a_new_connection() {
+    for reaction in [Reaction::Close, Reaction::Half] {
+        let fake = FakeServer::start().await;
+        let server = fake.client(hmac());
+        succeed(&server).await;
+        fake.then([reaction]);
+        let name = zone().as_name().clone();
+        let guarded = Update { prerequisites: vec![crate::dns::Prerequisite::NameInUse(name)], ..update() };
+        server.update(&guarded).await.unwrap();
+        let world = fake.world();
+        assert_eq!((world.connections, world.requests.len()), (2, 3));
+    }
+}
+
 #[tokio::test]
 async fn defect_03_a_query_whose_connection_breaks_is_sent_again_over_a_new_one() {
     let fake = FakeServer::start().await;
