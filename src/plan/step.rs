@@ -33,6 +33,8 @@ pub struct Step {
     pub operations: Vec<Operation>,
     /// The RRsets it changes.
     pub planned: Vec<Planned>,
+    /// RRsets that it was to delete and that stay, each with the other owner whom the registry TXT names.
+    pub kept: Vec<(Name, RecordType, String)>,
 }
 
 /// What becomes of one RRset.
@@ -165,7 +167,9 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
         }
     }
     let above = if policy.prerequisites { view.above(&part.zone, &planned) } else { BTreeSet::new() };
-    Ok((!planned.is_empty()).then(|| step(part.zone.clone(), planned, above, policy.prerequisites)))
+    let kept = |change: &Change| Some((change.name.clone(), change.rtype, view.keeps_for(change)?));
+    let kept = part.changes.iter().filter_map(kept).collect();
+    Ok((!planned.is_empty()).then(|| Step { kept, ..step(part.zone.clone(), planned, above, policy.prerequisites) }))
 }
 
 /// No delegation and no DNAME is at this name.
@@ -185,7 +189,7 @@ fn step(zone: ZoneName, planned: Vec<Planned>, above: BTreeSet<Name>, with_prere
         }
     }
     let operations = planned.iter().flat_map(Planned::deletes).chain(planned.iter().flat_map(Planned::adds)).collect();
-    Step { zone, prerequisites, above, operations, planned }
+    Step { zone, prerequisites, above, operations, planned, kept: Vec::new() }
 }
 
 /// Every type that IANA has assigned and that none may stay of where a CNAME replaces something: all data, but what
@@ -372,6 +376,10 @@ impl<'a> View<'a> {
                 if let Some(other) = self.other_owner(change) {
                     return Err(Reason::OtherOwner(other));
                 }
+                // Only our text goes; ExternalDNS shows the first text and knows nothing of the others.
+                if self.keeps_for(change).is_some() {
+                    return Ok(None);
+                }
                 if shown == *old || is_ours() {
                     return Ok(Some(Vec::new()));
                 }
@@ -521,16 +529,27 @@ impl<'a> View<'a> {
         })
     }
 
+    /// The owners that DNS names for a record.
+    fn named_owners(&self, record: &Change) -> Vec<String> {
+        let owner = |(_, rdata): (&Change, &Rdata)| match claim(rdata) {
+            Claim::Owner(owner) => Some(owner),
+            Claim::Sealed | Claim::Foreign => None,
+        };
+        self.claims(record).filter_map(owner).collect()
+    }
+
+    /// The other owner for whom a record stays that the asking one deletes.
+    fn keeps_for(&self, record: &Change) -> Option<String> {
+        let asking = record.owner.as_ref().filter(|_| !record.is_registry())?;
+        let named = self.named_owners(record);
+        let is_shared = matches!(record.kind, Kind::Delete { .. }) && named.contains(asking);
+        named.into_iter().find(|owner| is_shared && owner != asking)
+    }
+
     /// The owner that DNS names for a record, when that is not the one who asks.
     fn other_owner(&self, record: &Change) -> Option<String> {
         let asking = record.owner.as_ref()?;
-        let named: Vec<String> = self
-            .claims(record)
-            .filter_map(|(_, rdata)| match claim(rdata) {
-                Claim::Owner(owner) => Some(owner),
-                Claim::Sealed | Claim::Foreign => None,
-            })
-            .collect();
+        let named = self.named_owners(record);
         if named.contains(asking) { None } else { named.into_iter().next() }
     }
 

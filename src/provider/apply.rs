@@ -152,6 +152,9 @@ impl<'a, A: Authority> Apply<'a, A> {
 
     fn tell(&mut self, step: &Step) {
         self.changed.insert(step.zone.clone());
+        for (name, rtype, owner) in &step.kept {
+            warn!(%name, r#type = %rtype, owner, "stays: its registry TXT names another owner too, and only our text went");
+        }
         for planned in &step.planned {
             self.means.metrics.changed(planned.op.label(), planned.rtype.to_string());
             info!(

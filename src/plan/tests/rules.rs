@@ -731,3 +731,17 @@ fn nothing_is_deleted_for_an_alias_that_would_not_stand() {
     world.put(WEB, RecordType::from(29), Rdata::from_wire([0; 16]));
     assert_eq!(world.apply_from(&swap, &Copies::new(), &policy).failed, 1, "LOC");
 }
+
+#[test]
+fn a_record_that_another_owner_claims_too_stays_when_ours_is_deleted() {
+    let policy = zone();
+    let text = "a-web.example.test";
+    let mut world = World::new(&policy);
+    world.apply_all(&create(owned(WEB, "A", &["192.0.2.1"])), &policy);
+    let mut world = world.with(text, "TXT", &[&heritage("other"), "foreign"]);
+    let outcome = world.apply(&delete(owned(WEB, "A", &["192.0.2.1"])), &policy);
+    assert_eq!((outcome.refused.len(), outcome.failed), (0, 0));
+    assert_eq!(outcome.batches[0].steps[0].step.kept, [(WEB.parse().unwrap(), RecordType::A, "other".to_owned())]);
+    assert_eq!(world.texts(WEB, "A"), ["192.0.2.1"]);
+    assert_eq!(world.texts(text, "TXT"), [heritage("other"), "foreign".to_owned()]);
+}
