@@ -195,3 +195,36 @@ fn a_registry_txt_that_falls_outside_every_zone_rejects_its_record_with_the_reme
     assert_eq!(named.answer("example.test", "A"), ["192.0.2.1"]);
     assert_eq!(named.answer("a-ext.example.test", "TXT").len(), 1);
 }
+
+#[test]
+fn what_nobody_would_see_is_rejected_even_where_it_came_after_the_last_list() {
+    let (_kdc, named, sidecar) = example();
+    sidecar.records();
+    // BIND itself takes every one of these.
+    named.nsupdate("update add d.example.test 60 DNAME elsewhere.test.");
+    named.nsupdate("update add cut.example.test 60 NS ns.elsewhere.test.");
+    named.nsupdate("update add x.full.example.test 60 A 203.0.113.9");
+    let before = named.axfr("example.test");
+    for (endpoint, cause) in [
+        (Endpoint::a("a.d.example.test", &["192.0.2.1"]), "hidden_by_dname"),
+        (Endpoint::a("a.cut.example.test", &["192.0.2.1"]), "delegated"),
+        (Endpoint::new("full.example.test", "NS", &["ns.elsewhere.test"]), "hides"),
+        (Endpoint::new("loop.example.test", "CNAME", &["loop.example.test"]), "cname_loop"),
+    ] {
+        assert_eq!(sidecar.apply(&Changes::new().create(&endpoint)), 500, "{cause}");
+        let rejected = sidecar.rejected();
+        assert!(rejected.iter().any(|entry| entry.ends_with(&format!(" {cause}"))), "{cause}: {rejected:?}");
+        assert_eq!(named.axfr("example.test"), before, "{cause}");
+    }
+}
+
+#[test]
+fn a_dname_that_goes_makes_room_for_a_name_below_it_in_one_plan() {
+    let (_kdc, named, sidecar) = example();
+    let dname = Endpoint::new("d.example.test", "DNAME", &["elsewhere.test"]);
+    sidecar.records();
+    sidecar.apply_all(&Changes::new().create(&dname));
+    sidecar.apply_all(&Changes::new().delete(&dname).create(&Endpoint::a("x.d.example.test", &["192.0.2.1"])));
+    assert_eq!(named.answer("x.d.example.test", "A"), ["192.0.2.1"]);
+    assert!(named.answer("d.example.test", "DNAME").is_empty());
+}
