@@ -1,10 +1,15 @@
 //! Zones: their names, the set that is configured, and what one holds.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Name, NameError, Rdata, RecordType, Rrset, Ttl};
+
+mod pages;
+
+pub use pages::Page;
+use pages::{Held, Node, Pages};
 
 /// The name of a zone that this sidecar is configured to change.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,20 +85,13 @@ impl<'a> IntoIterator for &'a ZoneSet {
 }
 
 /// One version of a zone: every RRset under its name and type, as raw wire RDATA.
+///
+/// A clone is another version, to be changed; it shares with this one all that it does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneContents {
     zone: ZoneName,
     serial: u32,
-    /// RRsets of a node in the order of their types.
-    nodes: BTreeMap<Name, Vec<Held>>,
-}
-
-/// An RRset without its name, which its node carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
-    rtype: RecordType,
-    ttl: Ttl,
-    rdata: Vec<Rdata>,
+    names: Pages,
 }
 
 /// A view of one RRset of a zone.
@@ -121,7 +119,7 @@ impl ZoneContents {
     /// An empty version, to be filled record by record.
     #[must_use]
     pub fn new(zone: ZoneName, serial: u32) -> Self {
-        Self { zone, serial, nodes: BTreeMap::new() }
+        Self { zone, serial, names: Pages::default() }
     }
 
     /// The zone this is a version of.
@@ -143,53 +141,41 @@ impl ZoneContents {
 
     /// Adds one record; of differing TTLs in an RRset the lowest stays.
     pub fn add(&mut self, name: &Name, rtype: RecordType, ttl: Ttl, rdata: Rdata) {
-        let node = match self.nodes.get_mut(name) {
-            Some(node) => node,
-            None => self.nodes.entry(name.clone()).or_default(),
-        };
-        let position = match node.binary_search_by_key(&rtype, |held| held.rtype) {
-            Ok(position) => position,
-            Err(position) => {
-                // Exact: nodes have one or two RRsets, and there are very many nodes.
-                node.reserve_exact(1);
-                node.insert(position, Held { rtype, ttl, rdata: Vec::new() });
-                position
+        self.names.change(name, |rrsets| {
+            let held = held(rrsets, rtype, ttl);
+            held.ttl = held.ttl.min(ttl);
+            if let Err(position) = held.rdata.binary_search(&rdata) {
+                held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
+                held.rdata.insert(position, rdata);
             }
-        };
-        let Some(held) = node.get_mut(position) else { return };
-        held.ttl = held.ttl.min(ttl);
-        if let Err(position) = held.rdata.binary_search(&rdata) {
-            held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
-            held.rdata.insert(position, rdata);
-        }
+        });
     }
 
     /// Puts an RRset in the place of what the zone held under its name and type.
     pub fn replace(&mut self, rrset: &Rrset) {
-        self.remove_rrset(rrset.name(), rrset.rtype());
-        for rdata in rrset.rdata() {
-            self.add(rrset.name(), rrset.rtype(), rrset.ttl(), rdata.clone());
-        }
+        self.names.change(rrset.name(), |rrsets| {
+            *held(rrsets, rrset.rtype(), rrset.ttl()) =
+                Held { rtype: rrset.rtype(), ttl: rrset.ttl(), rdata: rrset.rdata().to_vec() };
+        });
     }
 
     /// Removes one record by its exact RDATA.
     pub fn remove(&mut self, name: &Name, rtype: RecordType, rdata: &Rdata) {
-        let Some(node) = self.nodes.get_mut(name) else { return };
-        for held in node.iter_mut().filter(|held| held.rtype == rtype) {
-            held.rdata.retain(|kept| kept != rdata);
+        if self.rrset(name, rtype).is_none_or(|rrset| !rrset.rdata.contains(rdata)) {
+            return;
         }
-        node.retain(|held| !held.rdata.is_empty());
-        if node.is_empty() {
-            self.nodes.remove(name);
-        }
+        self.names.change(name, |rrsets| {
+            for held in rrsets.iter_mut().filter(|held| held.rtype == rtype) {
+                held.rdata.retain(|kept| kept != rdata);
+            }
+            rrsets.retain(|held| !held.rdata.is_empty());
+        });
     }
 
     /// Removes an RRset.
     pub fn remove_rrset(&mut self, name: &Name, rtype: RecordType) {
-        let Some(node) = self.nodes.get_mut(name) else { return };
-        node.retain(|held| held.rtype != rtype);
-        if node.is_empty() {
-            self.nodes.remove(name);
+        if self.rrset(name, rtype).is_some() {
+            self.names.change(name, |rrsets| rrsets.retain(|held| held.rtype != rtype));
         }
     }
 
@@ -201,26 +187,35 @@ impl ZoneContents {
 
     /// All RRsets at a name.
     pub fn at<'a>(&'a self, name: &Name) -> impl Iterator<Item = RrsetRef<'a>> {
-        self.nodes.get_key_value(name).into_iter().flat_map(|(name, node)| views(name, node))
+        self.names.get(name).into_iter().flat_map(Node::rrsets)
     }
 
     /// All RRsets at and below a name, in canonical order.
     pub fn at_or_below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = RrsetRef<'a>> {
-        self.nodes
-            .range(name..)
-            .take_while(move |(below, _)| below.is_at_or_below(name))
-            .flat_map(|(name, node)| views(name, node))
+        self.names.from(name).take_while(move |node| node.name.is_at_or_below(name)).flat_map(Node::rrsets)
     }
 
     /// All RRsets of the zone, in canonical order of names.
     pub fn iter(&self) -> impl Iterator<Item = RrsetRef<'_>> {
-        self.nodes.iter().flat_map(|(name, node)| views(name, node))
+        self.names.nodes().flat_map(Node::rrsets)
+    }
+
+    /// The same in pieces, each of which is the same `Arc` in all versions that hold the same there.
+    #[must_use]
+    pub fn pages(&self) -> &[Arc<Page>] {
+        self.names.pages()
     }
 
     /// Number of records.
     #[must_use]
     pub fn record_count(&self) -> usize {
-        self.iter().map(|rrset| rrset.rdata.len()).sum()
+        self.names.record_count()
+    }
+
+    /// Whether the zone holds a wildcard, at any height.
+    #[must_use]
+    pub fn has_wildcard(&self) -> bool {
+        self.names.has_wildcard()
     }
 
     /// The delegation that hides `name`: the highest NS RRset between the apex (not counted) and it.
@@ -253,9 +248,8 @@ impl ZoneContents {
         let mut encloser = name.parent();
         while let Some(candidate) = encloser.filter(|candidate| candidate.is_at_or_below(self.zone.as_name())) {
             let labels = std::iter::once(&b"*"[..]).chain(candidate.labels());
-            if let Some((wildcard, _)) = Name::from_labels(labels).ok().and_then(|star| self.nodes.get_key_value(&star))
-            {
-                return Some(wildcard);
+            if let Some(node) = Name::from_labels(labels).ok().and_then(|star| self.names.get(&star)) {
+                return Some(&node.name);
             }
             encloser = candidate.parent();
         }
@@ -263,8 +257,15 @@ impl ZoneContents {
     }
 }
 
-fn views<'a>(name: &'a Name, node: &'a [Held]) -> impl Iterator<Item = RrsetRef<'a>> {
-    node.iter().map(move |held| RrsetRef { name, rtype: held.rtype, ttl: held.ttl, rdata: &held.rdata })
+/// The RRset of this type among those of a name, empty where there was none.
+fn held(rrsets: &mut Vec<Held>, rtype: RecordType, ttl: Ttl) -> &mut Held {
+    let position = rrsets.partition_point(|held| held.rtype < rtype);
+    if rrsets.get(position).is_none_or(|held| held.rtype != rtype) {
+        // Exact: names have one or two RRsets, and there are very many names.
+        rrsets.reserve_exact(1);
+        rrsets.insert(position, Held { rtype, ttl, rdata: Vec::new() });
+    }
+    &mut rrsets[position]
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! One zone on one server: its copy, our updates on top of it, and the refresh under way.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Held, ReadKind, Refreshed, Version, Waiting, ZoneCopy};
-use crate::dns::{Name, Operation, RecordType, Rrset};
+use crate::dns::Operation;
 
 /// What is known of one zone on one server.
 #[derive(Debug)]
@@ -16,14 +15,13 @@ pub(super) struct Entry<M, E> {
     pub(super) failure: Option<E>,
 }
 
-/// A copy, and how to take our own updates out of it again.
+/// Two versions of a zone: the one that its source told, and the one with our own updates since.
 #[derive(Debug)]
 struct Known<M> {
+    /// What the next refresh starts from.
+    told: Version<M>,
+    /// What is shown; the very version that was told until an update of ours is done.
     copy: ZoneCopy,
-    /// What the source knows the version by that our updates are on top of.
-    marker: M,
-    /// What each RRset was before our own updates.
-    undo: BTreeMap<(Name, RecordType), Option<Rrset>>,
     doubtful: bool,
 }
 
@@ -34,7 +32,7 @@ pub(super) struct Refresh<E> {
     pub(super) waiting: Waiting<E>,
     /// It began before something that a new reader must see.
     pub(super) outdated: bool,
-    /// Updates done since it began, which it may not have seen.
+    /// Updates done since it began, which it may or may not have seen.
     later: Vec<Operation>,
 }
 
@@ -112,10 +110,11 @@ impl<M: Clone, E: Clone> Entry<M, E> {
 
 impl<M: Clone> Known<M> {
     fn new(Refreshed { version, kind }: Refreshed<M>, read_at: SystemTime) -> Self {
-        let copy = ZoneCopy { contents: version.contents, read_at, kind };
-        Self { copy, marker: version.marker, undo: BTreeMap::new(), doubtful: false }
+        let copy = ZoneCopy { contents: Arc::clone(&version.contents), read_at, kind };
+        Self { told: version, copy, doubtful: false }
     }
 
+    /// What was told stays what was told: whether the refresh had seen these updates, only the next one can say.
     fn with(mut self, operations: &[Operation]) -> Self {
         self.apply(operations);
         self
@@ -124,7 +123,7 @@ impl<M: Clone> Known<M> {
     /// The server holds this version still; updates of ours since are kept.
     fn confirmed(self, marker: M, read_at: SystemTime) -> Self {
         let copy = ZoneCopy { read_at, kind: ReadKind::Unchanged, ..self.copy };
-        Self { copy, marker, ..self }
+        Self { told: Version { marker, ..self.told }, copy, ..self }
     }
 
     fn apply(&mut self, operations: &[Operation]) {
@@ -132,28 +131,11 @@ impl<M: Clone> Known<M> {
             return;
         }
         let contents = Arc::make_mut(&mut self.copy.contents);
-        for operation in operations {
-            let (name, rtype) = (operation.name(), operation.rtype());
-            self.undo
-                .entry((name.clone(), rtype))
-                .or_insert_with(|| contents.rrset(name, rtype).and_then(|rrset| rrset.to_rrset()));
-            operation.apply_to(contents);
-        }
+        operations.iter().for_each(|operation| operation.apply_to(contents));
     }
 
-    /// What the source told, without our own updates since.
     fn held(&self) -> Held<M> {
-        let mut contents = Arc::clone(&self.copy.contents);
-        let changed = !self.undo.is_empty();
-        if changed {
-            let contents = Arc::make_mut(&mut contents);
-            for ((name, rtype), before) in &self.undo {
-                match before {
-                    Some(rrset) => contents.replace(rrset),
-                    None => contents.remove_rrset(name, *rtype),
-                }
-            }
-        }
-        Held { version: Version { contents, marker: self.marker.clone() }, doubtful: self.doubtful || changed }
+        let changed = !Arc::ptr_eq(&self.copy.contents, &self.told.contents);
+        Held { version: self.told.clone(), doubtful: self.doubtful || changed }
     }
 }

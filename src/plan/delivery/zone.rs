@@ -145,10 +145,7 @@ impl<F: Failure> Zone<F> {
 
     fn must_read_back(&self, desk: &Desk<'_, F>) -> bool {
         // Samba's BIND9_DLZ loses updates in a zone with a wildcard and says NOERROR.
-        let may_have_wildcard = || {
-            let copy = desk.copies.get(&self.name);
-            copy.is_none_or(|contents| contents.iter().any(|rrset| rrset.name.is_wildcard()))
-        };
+        let may_have_wildcard = || desk.copies.get(&self.name).is_none_or(|contents| contents.has_wildcard());
         !desk.policy.prerequisites || (desk.policy.profile != ServerProfile::Bind && may_have_wildcard())
     }
 
