@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use super::{Name, NameError, Rdata, RecordType, Rrset, Ttl};
 
 mod pages;
 
-pub use pages::Page;
 use pages::{Held, Node, Pages};
 
 /// The name of a zone that this sidecar is configured to change.
@@ -186,7 +184,7 @@ impl ZoneContents {
     }
 
     /// All RRsets at a name.
-    pub fn at<'a>(&'a self, name: &Name) -> impl Iterator<Item = RrsetRef<'a>> {
+    pub fn at<'a>(&'a self, name: &Name) -> impl Iterator<Item = RrsetRef<'a>> + use<'a> {
         self.names.get(name).into_iter().flat_map(Node::rrsets)
     }
 
@@ -200,12 +198,6 @@ impl ZoneContents {
         self.names.nodes().flat_map(Node::rrsets)
     }
 
-    /// The same in pieces, each of which is the same `Arc` in all versions that hold the same there.
-    #[must_use]
-    pub fn pages(&self) -> &[Arc<Page>] {
-        self.names.pages()
-    }
-
     /// Number of records.
     #[must_use]
     pub fn record_count(&self) -> usize {
@@ -216,30 +208,6 @@ impl ZoneContents {
     #[must_use]
     pub fn has_wildcard(&self) -> bool {
         self.names.has_wildcard()
-    }
-
-    /// The delegation that hides `name`: the highest NS RRset between the apex (not counted) and it.
-    #[must_use]
-    pub fn delegation_of(&self, name: &Name) -> Option<RrsetRef<'_>> {
-        let mut found = None;
-        let mut cut = Some(name.clone());
-        while let Some(candidate) = cut.filter(|candidate| candidate.is_below(self.zone.as_name())) {
-            found = self.rrset(&candidate, RecordType::NS).or(found);
-            cut = candidate.parent();
-        }
-        found
-    }
-
-    /// The DNAME that hides `name`: the highest one above it, at the apex too (RFC 6672 §2.3).
-    #[must_use]
-    pub fn dname_above(&self, name: &Name) -> Option<RrsetRef<'_>> {
-        let mut found = None;
-        let mut above = name.parent();
-        while let Some(candidate) = above.filter(|candidate| candidate.is_at_or_below(self.zone.as_name())) {
-            found = self.rrset(&candidate, RecordType::DNAME).or(found);
-            above = candidate.parent();
-        }
-        found
     }
 
     /// The wildcard whose answer a plain query for an absent `name` may get (RFC 4592 §3.3.1).

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::step::{Step, hides_nothing};
-use crate::dns::{ServerProfile, Update, ZoneName};
+use crate::dns::{Name, Operation, Prerequisite, ServerProfile, Update, ZoneName};
 
 /// Room left for header, zone section and TSIG.
 const OVERHEAD_OCTETS: usize = 1024;
@@ -89,13 +89,13 @@ pub fn octets(step: &Step) -> usize {
     own_octets(step) + octets_above(&step.above)
 }
 
-fn octets_above<'a>(names: impl IntoIterator<Item = &'a crate::dns::Name>) -> usize {
+fn octets_above<'a>(names: impl IntoIterator<Item = &'a Name>) -> usize {
     names.into_iter().flat_map(hides_nothing).map(|prerequisite| prerequisite.octets()).sum()
 }
 
 fn own_octets(step: &Step) -> usize {
-    let prerequisites: usize = step.prerequisites.iter().map(crate::dns::Prerequisite::octets).sum();
-    let operations: usize = step.operations.iter().map(crate::dns::Operation::octets).sum();
+    let prerequisites: usize = step.prerequisites.iter().map(Prerequisite::octets).sum();
+    let operations: usize = step.operations.iter().map(Operation::octets).sum();
     prerequisites + operations
 }
 
@@ -119,16 +119,15 @@ pub fn pack(steps: Vec<Indexed>, limits: Limits) -> (Vec<Batch>, Vec<Indexed>) {
             too_large.push(step);
             continue;
         }
-        let octets = own_octets(&step.step) + octets_above(step.step.above.difference(&above));
-        if !current.is_empty() && (endpoints + count > limits.endpoints || size + octets > shared) {
+        let octets = |above: &BTreeSet<Name>| own_octets(&step.step) + octets_above(step.step.above.difference(above));
+        if !current.is_empty() && (endpoints + count > limits.endpoints || size + octets(&above) > shared) {
             batches.push(Batch { steps: std::mem::take(&mut current) });
             (endpoints, size) = (0, 0);
             above.clear();
         }
-        let octets = own_octets(&step.step) + octets_above(step.step.above.difference(&above));
+        (endpoints, size) = (endpoints + count, size + octets(&above));
         above.extend(step.step.above.iter().cloned());
         current.push(step);
-        (endpoints, size) = (endpoints + count, size + octets);
     }
     if !current.is_empty() {
         batches.push(Batch { steps: current });

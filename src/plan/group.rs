@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
-use super::canonical::canonical_targets;
+use super::alias::{Aliases, aliases};
+use super::hidden::note_hidden;
 use super::intake::{Change, Kind};
-use super::protected::host;
 use super::reason::{Reason, Refusal};
 use super::registry::unaccompanied;
 use crate::dns::{Name, RecordType, ZoneName};
@@ -16,8 +16,8 @@ use crate::dns::{Name, RecordType, ZoneName};
 pub struct Group {
     /// One message each, in this order; the next is not sent when one fails. Nearly always one.
     pub parts: Vec<Part>,
-    /// What each alias that the apply changes, in whatever group, points to in the end; none where it goes.
-    pub aliases: Arc<BTreeMap<Name, Option<Name>>>,
+    /// The aliases of the whole apply.
+    pub aliases: Arc<Aliases>,
 }
 
 /// Groups that ask for the same, whatever else their applies ask for.
@@ -68,7 +68,7 @@ pub struct Grouped {
 pub fn group(mut changes: Vec<Change>, policy: &Policy) -> Grouped {
     let mut grouped = Grouped::default();
     unaccompanied(&mut changes);
-    refuse_hidden(&mut changes);
+    note_hidden(&mut changes);
     let aliases = Arc::new(aliases(&changes));
     let mut components = components(changes);
     for component in &mut components {
@@ -93,51 +93,6 @@ fn refuse<'a>(changes: impl Iterator<Item = &'a Change>, culprit: &Change, reaso
         source: Box::new(reason.clone()),
     };
     changes.map(|change| change.refusal(if change == culprit { reason.clone() } else { goes_with() })).collect()
-}
-
-fn aliases(changes: &[Change]) -> BTreeMap<Name, Option<Name>> {
-    let target = |change: &Change| host(change.kind.wanted()?.rdata.first()?, 0);
-    let aliases = changes.iter().filter(|change| change.rtype == RecordType::CNAME);
-    aliases.map(|change| (change.name.clone(), target(change))).collect()
-}
-
-/// Refuses what a delegation or DNAME of the same apply would hide, but for glue and registry TXT.
-fn refuse_hidden(changes: &mut [Change]) {
-    let hides = |change: &&Change| {
-        matches!(change.rtype, RecordType::NS | RecordType::DNAME)
-            && change.kind.wanted().is_some()
-            && change
-                .zone
-                .as_ref()
-                .is_some_and(|zone| change.rtype == RecordType::DNAME || change.name.is_below(zone.as_name()))
-    };
-    let covers: BTreeMap<Name, Change> =
-        changes.iter().filter(hides).map(|change| (change.name.clone(), change.clone())).collect();
-    if covers.is_empty() {
-        return;
-    }
-    for change in changes.iter_mut().filter(|change| change.kind.wanted().is_some()) {
-        let above = std::iter::successors(change.name.parent(), Name::parent);
-        let zone = change.zone.clone();
-        let cover = above.filter_map(|name| covers.get(&name)).filter(|cover| cover.zone == zone).find(|cover| {
-            let owned = change.owned_record.as_ref().unwrap_or(&change.name);
-            let servers =
-                || cover.kind.wanted().into_iter().flat_map(|wanted| &wanted.rdata).filter_map(|rdata| host(rdata, 0));
-            let is_address = change.is_registry() || matches!(change.rtype, RecordType::A | RecordType::AAAA);
-            let is_glue = || is_address && servers().any(|server| server == *owned || server.is_below(&cover.name));
-            cover.rtype == RecordType::DNAME || !(is_glue() || *owned == cover.name)
-        });
-        if let Some(cover) = cover {
-            let (name, targets) =
-                (cover.name.clone(), cover.kind.wanted().map(|wanted| canonical_targets(cover.rtype, &wanted.rdata)));
-            let targets = targets.unwrap_or_default().join(", ");
-            change.problem.get_or_insert(if cover.rtype == RecordType::DNAME {
-                Reason::BelowDname { dname: name, target: targets }
-            } else {
-                Reason::Delegated { cut: name, servers: targets }
-            });
-        }
-    }
 }
 
 /// Connected components over owner names.

@@ -1,14 +1,16 @@
 //! What nobody sees who asks this zone: names below a delegation or a DNAME, but for glue and the registry TXT of both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::canonical::canonical_targets;
+use super::group::Group;
+use super::intake::Change;
 use super::ownership::{Claim, claim};
 use super::protected::host;
 use super::reason::Reason;
 use super::registry::{may_speak_for, owned_candidates};
 use crate::dns::zone::RrsetRef;
-use crate::dns::{Name, RecordType, ZoneContents};
+use crate::dns::{Name, RecordType, Ttl, ZoneContents};
 
 const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
@@ -21,7 +23,20 @@ pub(super) enum Cover<'a> {
     Dname(RrsetRef<'a>),
 }
 
-impl Cover<'_> {
+impl<'a> Cover<'a> {
+    /// A change that makes a delegation or DNAME, as what it will be.
+    fn of(change: &'a Change) -> Option<Self> {
+        let wanted = change.kind.wanted()?;
+        let rrset = RrsetRef { name: &change.name, rtype: change.rtype, ttl: Ttl::ZERO, rdata: &wanted.rdata };
+        match change.rtype {
+            RecordType::NS if change.zone.as_ref().is_some_and(|zone| change.name.is_below(zone.as_name())) => {
+                Some(Self::Cut(rrset))
+            }
+            RecordType::DNAME => Some(Self::Dname(rrset)),
+            _ => None,
+        }
+    }
+
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Cut(cut) => Reason::Delegated {
@@ -38,23 +53,87 @@ impl Cover<'_> {
 
 /// What hides an RRset: the highest delegation or DNAME. Not a delegation's own records, nor the glue of its servers.
 pub(super) fn cover<'a>(contents: &'a ZoneContents, name: &Name, rtype: RecordType) -> Option<Cover<'a>> {
-    let (cut, dname) = (contents.delegation_of(name), contents.dname_above(name));
-    match (cut, dname) {
-        (Some(cut), Some(dname)) if dname.name.label_count() <= cut.name.label_count() => Some(Cover::Dname(dname)),
-        (None, Some(dname)) => Some(Cover::Dname(dname)),
-        (Some(cut), _) => (!belongs_to(&cut, name, rtype)).then_some(Cover::Cut(cut)),
-        (None, None) => None,
-    }
+    let apex = contents.zone().as_name();
+    let names = std::iter::successors(Some(name.clone()), Name::parent).take_while(|above| above.is_at_or_below(apex));
+    let covers = names.flat_map(|above| contents.at(&above)).filter_map(|rrset| match rrset.rtype {
+        RecordType::NS if rrset.name != apex => Some(Cover::Cut(rrset)),
+        // A DNAME leaves its own name as it is.
+        RecordType::DNAME if rrset.name != name => Some(Cover::Dname(rrset)),
+        _ => None,
+    });
+    covers.last().filter(|cover| !matches!(cover, Cover::Cut(cut) if belongs_to(cut, name, rtype)))
+}
+
+pub(super) fn is_address(rtype: RecordType) -> bool {
+    ADDRESSES.contains(&rtype)
 }
 
 /// Whether an RRset is a delegation's own, or the address of one of its servers.
-fn belongs_to(cut: &RrsetRef<'_>, name: &Name, rtype: RecordType) -> bool {
+pub(super) fn belongs_to(cut: &RrsetRef<'_>, name: &Name, rtype: RecordType) -> bool {
     let is_cut = cut.name == name && matches!(rtype, RecordType::NS | RecordType::DS);
-    is_cut || (ADDRESSES.contains(&rtype) && serves(cut, name))
+    is_cut || (is_address(rtype) && servers(cut).any(|server| server == *name))
 }
 
-fn serves(cut: &RrsetRef<'_>, name: &Name) -> bool {
-    cut.rdata.iter().any(|server| host(server, 0).as_ref() == Some(name))
+/// Whether an address may be that of a server that the delegation does not name yet, or no more: one beside it has its
+/// address below the cut too. Elsewhere nobody would see it.
+pub(super) fn may_be_glue(cut: &RrsetRef<'_>, name: &Name, rtype: RecordType) -> bool {
+    is_address(rtype) && name.is_at_or_below(cut.name) && servers(cut).any(|server| server.is_below(cut.name))
+}
+
+fn servers<'a>(cut: &RrsetRef<'a>) -> impl Iterator<Item = Name> + use<'a> {
+    cut.rdata.iter().filter_map(|server| host(server, 0))
+}
+
+/// A name that is there and that a new delegation or DNAME would hide; not what goes in the same group, nor the glue of the
+/// delegation and the registry TXT of both.
+pub(super) fn hidden_by_new(contents: &ZoneContents, change: &Change, group: &Group) -> Option<Name> {
+    let cover = Cover::of(change).filter(|_| contents.rrset(&change.name, change.rtype).is_none())?;
+    let below = match cover {
+        Cover::Cut(cut) => Some(Below::new(contents, cut)),
+        Cover::Dname(_) => None,
+    };
+    let goes = |rrset: &RrsetRef<'_>| {
+        let is_it = |other: &&Change| other.name == *rrset.name && other.rtype == rrset.rtype;
+        group.changes().find(is_it).is_some_and(|other| other.kind.wanted().is_none())
+    };
+    let stays = |rrset: &RrsetRef<'_>| match &below {
+        Some(below) => below.shows(rrset.name, rrset.rtype),
+        None => *rrset.name == change.name,
+    };
+    let mut hidden = contents.at_or_below(&change.name).filter(|rrset| !stays(rrset) && !goes(rrset));
+    hidden.next().map(|rrset| rrset.name.clone())
+}
+
+/// Notes the changes that a delegation or DNAME of the same apply would hide, but for glue and registry TXT.
+pub(super) fn note_hidden(changes: &mut [Change]) {
+    let covers: BTreeMap<Name, Change> = changes
+        .iter()
+        .filter(|change| Cover::of(change).is_some())
+        .map(|change| (change.name.clone(), change.clone()))
+        .collect();
+    if covers.is_empty() {
+        return;
+    }
+    for change in changes.iter_mut().filter(|change| change.kind.wanted().is_some()) {
+        let above = std::iter::successors(change.name.parent(), Name::parent).filter_map(|name| covers.get(&name));
+        let mut covers = above.filter(|cover| cover.zone == change.zone).filter_map(Cover::of);
+        let hidden_by = covers.find(|cover| match cover {
+            Cover::Dname(_) => true,
+            Cover::Cut(cut) => {
+                // Of a registry TXT only the name of its record is known, which stands for an address.
+                let (name, rtype) = match &change.owned_record {
+                    Some(owned) => (owned, RecordType::A),
+                    None => (&change.name, change.rtype),
+                };
+                let is_of_cut = change.is_registry() && name == cut.name;
+                !is_of_cut && !belongs_to(cut, name, rtype) && !may_be_glue(cut, name, rtype)
+            }
+        });
+        if let Some(cover) = hidden_by {
+            let reason = cover.reason();
+            change.problem.get_or_insert(reason);
+        }
+    }
 }
 
 /// What the registry TXT below one delegation say of the names below it.
@@ -97,5 +176,56 @@ impl<'a> Below<'a> {
         belongs_to(&self.cut, name, rtype)
             || self.claimed.contains(&(name.clone(), rtype))
             || (rtype == RecordType::TXT && self.texts.contains(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::presentation::parse_target;
+
+    fn covered_by(records: &[(&str, RecordType)], text: &str) -> Option<String> {
+        let mut contents = ZoneContents::new("example.test".parse().unwrap(), 1);
+        for (owner, rtype) in records {
+            let target = parse_target(*rtype, "ns.elsewhere.test", |text| text.parse()).unwrap();
+            contents.add(&owner.parse().unwrap(), *rtype, Ttl::ZERO, target);
+        }
+        cover(&contents, &text.parse().unwrap(), RecordType::A).map(|cover| match cover {
+            Cover::Cut(cut) => format!("NS {}", cut.name),
+            Cover::Dname(dname) => format!("DNAME {}", dname.name),
+        })
+    }
+
+    #[test]
+    fn the_highest_delegation_hides_what_is_at_and_below_it() {
+        let zone = [
+            ("example.test", RecordType::NS),
+            ("sub.example.test", RecordType::NS),
+            ("deep.sub.example.test", RecordType::NS),
+        ];
+        let sub = Some("NS sub.example.test.");
+        for (name, expected) in [
+            ("www.deep.sub.example.test", sub),
+            ("sub.example.test", sub),
+            ("www.example.test", None),
+            ("notsub.example.test", None),
+            ("example.test", None),
+            ("www.other.test", None),
+        ] {
+            assert_eq!(covered_by(&zone, name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_dname_hides_what_is_below_it_and_not_itself_and_of_both_the_higher_one_does() {
+        let zone = [("b.example.test", RecordType::DNAME), ("a.b.example.test", RecordType::NS)];
+        assert_eq!(covered_by(&zone, "x.a.b.example.test").as_deref(), Some("DNAME b.example.test."));
+        assert_eq!(covered_by(&zone, "b.example.test"), None);
+        let zone = [("b.example.test", RecordType::NS), ("a.b.example.test", RecordType::DNAME)];
+        assert_eq!(covered_by(&zone, "x.a.b.example.test").as_deref(), Some("NS b.example.test."));
+        assert_eq!(
+            covered_by(&[("example.test", RecordType::DNAME)], "x.example.test").as_deref(),
+            Some("DNAME example.test.")
+        );
     }
 }

@@ -134,7 +134,7 @@ struct Taken<'a> {
     policy: &'a Policy,
     changes: BTreeMap<(Name, RecordType), Change>,
     refused: Vec<Refusal>,
-    /// Records of which a registry TXT has no readable name.
+    /// Records of which a registry TXT has no readable name, or one that another has, and why they cannot be written.
     orphaned: Vec<(Name, Reason)>,
 }
 

@@ -3,8 +3,10 @@
 use crate::dns::{ServerProfile, Ttl, ZoneSet};
 
 pub mod adjust;
+pub mod alias;
 pub mod batch;
 pub mod canonical;
+mod decision;
 pub mod delivery;
 #[cfg(test)]
 pub(crate) mod fake_zone;

@@ -162,8 +162,10 @@ fn reasons(outcome: &Outcome) -> Vec<&Reason> {
 }
 
 mod defects;
+mod hidden;
 mod loops;
 mod rules;
+mod texts;
 
 const NAMES: [&str; 4] = ["a.example.test", "b.example.test", "mx-1.example.test", "*.example.test"];
 

@@ -24,7 +24,7 @@ pub(super) struct Pages {
 
 /// Some hundred names of a zone in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+struct Page {
     nodes: Vec<Node>,
 }
 
@@ -89,10 +89,6 @@ impl Pages {
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.pages.iter().flat_map(|page| &page.nodes)
-    }
-
-    pub(super) fn pages(&self) -> &[Arc<Page>] {
-        &self.pages
     }
 
     pub(super) fn record_count(&self) -> usize {
@@ -166,13 +162,6 @@ impl PartialEq for Pages {
 }
 
 impl Eq for Pages {}
-
-impl Page {
-    /// All RRsets of the page, in canonical order of names.
-    pub fn iter(&self) -> impl Iterator<Item = RrsetRef<'_>> {
-        self.nodes.iter().flat_map(Node::rrsets)
-    }
-}
 
 impl Node {
     pub(super) fn rrsets(&self) -> impl Iterator<Item = RrsetRef<'_>> {

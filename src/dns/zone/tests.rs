@@ -95,23 +95,6 @@ fn what_is_at_or_below_a_name_is_found_whole_and_nothing_else() {
 }
 
 #[test]
-fn the_highest_delegation_hides_what_is_at_and_below_it() {
-    let zone = contents(&[
-        ("example.test", RecordType::NS),
-        ("sub.example.test", RecordType::NS),
-        ("deep.sub.example.test", RecordType::NS),
-        ("www.example.test", RecordType::A),
-    ]);
-    let hidden = |text| zone.delegation_of(&name(text)).map(|rrset| rrset.name.to_undotted());
-    assert_eq!(hidden("www.deep.sub.example.test"), Some("sub.example.test".to_owned()));
-    assert_eq!(hidden("sub.example.test"), Some("sub.example.test".to_owned()));
-    assert_eq!(hidden("www.example.test"), None);
-    assert_eq!(hidden("notsub.example.test"), None);
-    assert_eq!(hidden("example.test"), None);
-    assert_eq!(hidden("www.other.test"), None);
-}
-
-#[test]
 fn a_wildcard_is_found_at_any_height_above_a_name() {
     let zone = contents(&[("*.example.test", RecordType::A), ("*.wild.example.test", RecordType::A)]);
     let above = |text| zone.wildcard_above(&name(text)).map(Name::to_undotted);
