@@ -44,6 +44,8 @@ struct Servers {
     order: Vec<usize>,
     /// Groups sent without a known fate, and not asked about since.
     in_doubt: BTreeSet<usize>,
+    /// Whether each command ends before the next one is asked for.
+    one_at_a_time: bool,
     sent: usize,
 }
 
@@ -92,6 +94,7 @@ impl Servers {
             turns: Vec::new(),
             order: Vec::new(),
             in_doubt: BTreeSet::new(),
+            one_at_a_time: false,
             sent: 0,
         }
     }
@@ -178,7 +181,8 @@ impl Servers {
     fn drive(&mut self, delivery: &mut Delivery<'_, &'static str>, prerequisites: bool) {
         let mut under_way: Vec<Command> = Vec::new();
         for _ in 0..1000 {
-            while let Some(command) = delivery.next() {
+            while under_way.is_empty() || !self.one_at_a_time {
+                let Some(command) = delivery.next() else { break };
                 match command {
                     Command::Remember(_) | Command::Doubt(_) => {}
                     Command::Tell(step) => {
@@ -265,6 +269,48 @@ fn an_outcome_that_nobody_waits_for_changes_nothing() {
     assert_eq!(delivery.next(), None);
 }
 
+#[test]
+fn a_registry_text_in_another_zone_is_not_written_for_a_record_that_cannot_be() {
+    let (mut servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
+    servers.put(0, "203.0.113.9", false);
+    let before = servers.zones.clone();
+    let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(0..1), &policy));
+    servers.drive(&mut delivery, true);
+    assert!(matches!(delivery.close().0.close().next(), Some((_, State::Failed(Verdict::Refused(_)), _))));
+    assert_eq!((servers.zones, servers.sent), (before, 0));
+}
+
+#[test]
+fn what_a_message_makes_room_for_is_planned_again_after_it() {
+    let named = |name: &str, rtype: &str, target: &str| Endpoint {
+        dns_name: name.to_owned(),
+        record_type: rtype.to_owned(),
+        targets: vec![target.to_owned()],
+        labels: [("owner".to_owned(), "k8s".to_owned())].into(),
+        ..Endpoint::default()
+    };
+    let (dname, below) = ("h1.two.test".parse().unwrap(), "x.h1.two.test".parse().unwrap());
+    let changes = Changes {
+        create: vec![named("x.h1.two.test", "A", "192.0.2.2")],
+        delete: vec![named("h1.two.test", "DNAME", "elsewhere.test")],
+        ..Changes::default()
+    };
+    // Without prerequisites the copy is confirmed before anything is planned; else it may be old.
+    for (prerequisites, one_at_a_time) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (mut servers, policy) = (Servers::new(), policy(prerequisites, ServerProfile::Bind));
+        servers.one_at_a_time = one_at_a_time;
+        let target = crate::dns::presentation::parse_target(RecordType::DNAME, "elsewhere.test", |text| text.parse());
+        let zone = servers.zones.get_mut(&"two.test".parse().unwrap()).unwrap();
+        zone.add(&dname, RecordType::DNAME, Ttl::from_secs(300), target.unwrap());
+        let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&changes, &policy));
+        servers.drive(&mut delivery, prerequisites);
+        let (mut ledger, ..) = delivery.close();
+        assert!(ledger.close().all(|(_, state, _)| state == State::Done), "{prerequisites}");
+        let zone = &servers.zones[&"two.test".parse().unwrap()];
+        assert!(zone.rrset(&below, RecordType::A).is_some() && zone.at(&dname).next().is_none(), "{prerequisites}");
+    }
+}
+
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let turn = prop_oneof![
         6 => Just(Turn::Good),
@@ -295,11 +341,12 @@ proptest! {
         denied in some_hosts(),
         unreadable in prop::collection::btree_set(0_usize..2, 0..3),
         unknown in prop::collection::btree_set(0_usize..2, 0..3),
+        one_at_a_time: bool,
         prerequisites: bool,
         is_careful: bool,
     ) {
         let policy = policy(prerequisites, if is_careful { ServerProfile::Auto } else { ServerProfile::Bind });
-        let mut servers = Servers::new();
+        let mut servers = Servers { one_at_a_time, ..Servers::new() };
         before.iter().for_each(|n| servers.put(*n, "192.0.2.1", true));
         let mut copies = servers.copies();
         let zone = |n: &usize| -> ZoneName { ZONES[*n].parse().unwrap() };
