@@ -228,3 +228,35 @@ fn a_dname_that_goes_makes_room_for_a_name_below_it_in_one_plan() {
     assert_eq!(named.answer("x.d.example.test", "A"), ["192.0.2.1"]);
     assert!(named.answer("d.example.test", "DNAME").is_empty());
 }
+
+/// With `--txt-prefix=%{record_type}-reg.` the registry TXT of a delegation lies below its own cut, as its glue does.
+#[test]
+fn a_delegation_of_ours_its_glue_and_their_registry_txt_live_and_go_at_separate_reconciles() {
+    let (_kdc, named, sidecar) = example();
+    let empty = named.axfr("example.test").len();
+    let make = |name: &str, record_type: &str, targets: &[&str]| {
+        let text = format!("{}-reg.{name}", record_type.to_lowercase());
+        Endpoint::new(name, record_type, targets).registry_named(&text)
+    };
+    let (part, a, b) = ("part.example.test", "a.ns.part.example.test", "b.ns.part.example.test");
+    let (one, both) = (make(part, "NS", &[a]), make(part, "NS", &[a, b]));
+    let glue = |name, n: u8| make(name, "A", &[&format!("192.0.2.{n}")]);
+    for changes in [
+        Changes::new().create(&one),
+        Changes::new().create(&glue(a, 1)),
+        Changes::new().create(&glue(b, 1)),
+        Changes::new().update(&one, &both),
+        Changes::new().update(&glue(a, 1), &glue(a, 2)),
+        Changes::new().update(&both, &one),
+        Changes::new().update(&glue(b, 1), &glue(b, 2)),
+    ] {
+        sidecar.apply_all(&changes);
+    }
+    for (name, record_type) in [(part, "NS"), (a, "A"), (b, "A"), ("ns-reg.part.example.test", "TXT")] {
+        assert!(sidecar.record(name, record_type).is_some(), "{name} {record_type}");
+    }
+    for endpoint in [one, glue(a, 2), glue(b, 2)] {
+        sidecar.apply_all(&Changes::new().delete(&endpoint));
+    }
+    assert_eq!(named.axfr("example.test").len(), empty);
+}

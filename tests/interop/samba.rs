@@ -92,6 +92,24 @@ fn every_type_lives_and_goes(samba: &Samba, settings: &Settings) -> Sidecar {
     sidecar
 }
 
+/// The message demands of some sixty types, most of which Samba does not know, that none is left beside the CNAME.
+#[test]
+fn an_address_becomes_an_alias_and_an_address_again_in_one_message_each() {
+    let (address, alias) = (host(1), Endpoint::new("h1.second.test", "CNAME", &["www.example.com"]));
+    for backend in BACKENDS {
+        let samba = Samba::start_with(backend, ALLOW_TRANSFER);
+        let read = if backend == Backend::Internal { "none" } else { "auto" };
+        let settings = samba.settings(&ZONES).set("RFC2136_TRANSFER_UNSIGNED", "true").set("RFC2136_READ", read);
+        let sidecar = settings.start();
+        sidecar.apply_all(&Changes::new().create(&address));
+        sidecar.apply_all(&Changes::new().delete(&address).create(&alias));
+        assert_eq!(samba.held("h1.second.test", "CNAME"), ["www.example.com."], "{backend:?}");
+        sidecar.apply_all(&Changes::new().delete(&alias).create(&address));
+        assert_eq!(samba.held("h1.second.test", "A"), ["192.0.2.1"], "{backend:?}");
+        assert_eq!(samba.held("h1.second.test", "CNAME"), [""; 0], "{backend:?}");
+    }
+}
+
 #[test]
 fn the_internal_dns_takes_every_type_that_it_holds() {
     let samba = Samba::start(Backend::Internal);
