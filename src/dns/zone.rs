@@ -198,6 +198,11 @@ impl ZoneContents {
         self.names.nodes().flat_map(Node::rrsets)
     }
 
+    /// The same name by name.
+    pub fn nodes(&self) -> impl Iterator<Item = impl Iterator<Item = RrsetRef<'_>> + Clone> {
+        self.names.nodes().map(Node::rrsets)
+    }
+
     /// Number of records.
     #[must_use]
     pub fn record_count(&self) -> usize {

@@ -37,6 +37,25 @@ impl<'a> Cover<'a> {
         }
     }
 
+    /// What the RRsets of one name hide.
+    fn at(rrsets: impl Iterator<Item = RrsetRef<'a>>, apex: &Name) -> Option<Self> {
+        let mut covers = rrsets.filter_map(|rrset| match rrset.rtype {
+            RecordType::NS if rrset.name != apex => Some(Self::Cut(rrset)),
+            RecordType::DNAME => Some(Self::Dname(rrset)),
+            _ => None,
+        });
+        // Types come in their order: of both, the delegation.
+        covers.next()
+    }
+
+    /// Whether a name lies below it; a DNAME leaves its own name as it is.
+    fn reaches(&self, name: &Name) -> bool {
+        match self {
+            Self::Cut(cut) => name.is_at_or_below(cut.name),
+            Self::Dname(dname) => name.is_below(dname.name),
+        }
+    }
+
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Cut(cut) => Reason::Delegated {
@@ -55,13 +74,9 @@ impl<'a> Cover<'a> {
 pub(super) fn cover<'a>(contents: &'a ZoneContents, name: &Name, rtype: RecordType) -> Option<Cover<'a>> {
     let apex = contents.zone().as_name();
     let names = std::iter::successors(Some(name.clone()), Name::parent).take_while(|above| above.is_at_or_below(apex));
-    let covers = names.flat_map(|above| contents.at(&above)).filter_map(|rrset| match rrset.rtype {
-        RecordType::NS if rrset.name != apex => Some(Cover::Cut(rrset)),
-        // A DNAME leaves its own name as it is.
-        RecordType::DNAME if rrset.name != name => Some(Cover::Dname(rrset)),
-        _ => None,
-    });
-    covers.last().filter(|cover| !matches!(cover, Cover::Cut(cut) if belongs_to(cut, name, rtype)))
+    let cover =
+        names.filter_map(|above| Cover::at(contents.at(&above), apex).filter(|cover| cover.reaches(name))).last();
+    cover.filter(|cover| !matches!(cover, Cover::Cut(cut) if belongs_to(cut, name, rtype)))
 }
 
 pub(super) fn is_address(rtype: RecordType) -> bool {
@@ -167,10 +182,6 @@ impl<'a> Below<'a> {
         Self { cut, claimed, texts }
     }
 
-    pub(super) fn is_of(&self, cut: &RrsetRef<'_>) -> bool {
-        self.cut.name == cut.name
-    }
-
     /// Whether an RRset below the delegation is shown all the same.
     pub(super) fn shows(&self, name: &Name, rtype: RecordType) -> bool {
         belongs_to(&self.cut, name, rtype)
@@ -179,21 +190,104 @@ impl<'a> Below<'a> {
     }
 }
 
+/// What is shown of a zone, whose names are told one after the other: what one of them hides comes directly behind it.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    contents: &'a ZoneContents,
+    hiding: Option<Hiding<'a>>,
+}
+
+#[derive(Debug)]
+enum Hiding<'a> {
+    Cut(Below<'a>),
+    Dname(RrsetRef<'a>),
+}
+
+impl<'a> Shown<'a> {
+    pub(super) const fn new(contents: &'a ZoneContents) -> Self {
+        Self { contents, hiding: None }
+    }
+
+    /// Goes on to the next name, of which these are the RRsets.
+    pub(super) fn enter(&mut self, rrsets: impl Iterator<Item = RrsetRef<'a>> + Clone) {
+        let Some(name) = rrsets.clone().next().map(|rrset| rrset.name) else { return };
+        if self.hiding.as_ref().is_some_and(|hiding| hiding.cover().reaches(name)) {
+            return;
+        }
+        self.hiding = Cover::at(rrsets, self.contents.zone().as_name()).map(|cover| match cover {
+            Cover::Cut(cut) => Hiding::Cut(Below::new(self.contents, cut)),
+            Cover::Dname(dname) => Hiding::Dname(dname),
+        });
+    }
+
+    /// Whether an RRset of that name is shown.
+    pub(super) fn shows(&self, rrset: &RrsetRef<'_>) -> bool {
+        match &self.hiding {
+            Some(Hiding::Cut(below)) => below.shows(rrset.name, rrset.rtype),
+            Some(hiding) => !hiding.cover().reaches(rrset.name),
+            None => true,
+        }
+    }
+}
+
+impl<'a> Hiding<'a> {
+    const fn cover(&self) -> Cover<'a> {
+        match self {
+            Self::Cut(below) => Cover::Cut(below.cut),
+            Self::Dname(dname) => Cover::Dname(*dname),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::dns::presentation::parse_target;
 
-    fn covered_by(records: &[(&str, RecordType)], text: &str) -> Option<String> {
+    const NAMES: [&str; 6] = [
+        "example.test",
+        "a.example.test",
+        "b.a.example.test",
+        "c.b.a.example.test",
+        "x.a.example.test",
+        "z.example.test",
+    ];
+    const TYPES: [RecordType; 4] = [RecordType::NS, RecordType::DNAME, RecordType::PTR, RecordType::CNAME];
+
+    fn zone(records: &[(&str, RecordType)]) -> ZoneContents {
         let mut contents = ZoneContents::new("example.test".parse().unwrap(), 1);
         for (owner, rtype) in records {
             let target = parse_target(*rtype, "ns.elsewhere.test", |text| text.parse()).unwrap();
             contents.add(&owner.parse().unwrap(), *rtype, Ttl::ZERO, target);
         }
-        cover(&contents, &text.parse().unwrap(), RecordType::A).map(|cover| match cover {
+        contents
+    }
+
+    fn covered_by(records: &[(&str, RecordType)], text: &str) -> Option<String> {
+        cover(&zone(records), &text.parse().unwrap(), RecordType::A).map(|cover| match cover {
             Cover::Cut(cut) => format!("NS {}", cut.name),
             Cover::Dname(dname) => format!("DNAME {}", dname.name),
         })
+    }
+
+    proptest! {
+        /// One walk over the zone, and a walk up from each name, come to the same.
+        #[test]
+        fn what_is_listed_is_what_may_be_written(
+            records in prop::collection::vec((prop::sample::select(&NAMES[..]), prop::sample::select(&TYPES[..])), 0..12),
+        ) {
+            let contents = zone(&records);
+            let mut shown = Shown::new(&contents);
+            for rrsets in contents.nodes() {
+                shown.enter(rrsets.clone());
+                for rrset in rrsets {
+                    let is_free = cover(&contents, rrset.name, rrset.rtype).is_none();
+                    prop_assert_eq!(shown.shows(&rrset), is_free, "{} {}", rrset.name, rrset.rtype);
+                }
+            }
+        }
     }
 
     #[test]

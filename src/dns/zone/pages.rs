@@ -164,7 +164,7 @@ impl PartialEq for Pages {
 impl Eq for Pages {}
 
 impl Node {
-    pub(super) fn rrsets(&self) -> impl Iterator<Item = RrsetRef<'_>> {
+    pub(super) fn rrsets(&self) -> impl Iterator<Item = RrsetRef<'_>> + Clone {
         let Self { name, rrsets } = self;
         rrsets.iter().map(move |held| RrsetRef { name, rtype: held.rtype, ttl: held.ttl, rdata: &held.rdata })
     }
