@@ -48,11 +48,17 @@ pub struct PoolSettings {
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
-/// The server of one request, which moves to another when that one fails.
+/// The server of one request, which moves to another when that one fails; for all that the request has in flight.
 #[derive(Debug)]
 pub struct Pin {
     pool: Pool,
+    course: Mutex<Course>,
+}
+
+#[derive(Debug)]
+struct Course {
     server: Server,
+    /// Servers that have failed in this request.
     tried: Vec<ServerAddress>,
 }
 
@@ -137,7 +143,7 @@ impl Pool {
 
     fn pinned(&self, server: Option<Server>) -> Result<Pin, DiscoveryError> {
         let server = server.ok_or_else(|| DiscoveryError::NoServers(String::new()))?;
-        Ok(Pin { pool: self.clone(), server, tried: Vec::new() })
+        Ok(Pin { pool: self.clone(), course: Mutex::new(Course { server, tried: Vec::new() }) })
     }
 
     /// What is known of each server.
@@ -172,34 +178,45 @@ impl fmt::Debug for Pool {
 impl Pin {
     /// The server to use now.
     #[must_use]
-    pub const fn server(&self) -> &Server {
-        &self.server
+    pub fn server(&self) -> Server {
+        self.course().server.clone()
     }
 
-    /// Moves on to another server, if this one failed and not what was asked of it, and another is left to try.
+    /// Moves on to another server, if the one that failed was at fault and not what was asked of it, and another is left
+    /// to try. Of several requests in flight there, the first to fail moves on, and the others follow.
     ///
     /// A server is used once in a request: one that has failed in it is not tried again. What was sent to it must be
     /// built and signed anew, and where [`ServerError::sent`] says that the outcome is unknown, be read back first.
-    pub fn fail_over(&mut self, error: &ServerError) -> bool {
+    pub fn fail_over(&self, error: &ServerError) -> bool {
         if !error.is_transport() {
             return false;
         }
-        self.pool.0.failed(&self.server, error);
-        self.tried.push(self.server.address().clone());
-        match self.pool.0.lock().choose(&self.tried) {
+        let mut course = self.course();
+        if *course.server.address() != error.server {
+            return true;
+        }
+        self.pool.0.failed(&course.server, error);
+        if !course.tried.contains(&error.server) {
+            course.tried.push(error.server.clone());
+        }
+        match self.pool.0.lock().choose(&course.tried) {
             Some(next) => {
-                tracing::warn!(from = %self.server.address(), to = %next.address(), error = error as &dyn Error,
+                tracing::warn!(from = %error.server, to = %next.address(), error = error as &dyn Error,
                     "moving to another name server");
-                self.server = next;
+                course.server = next;
                 true
             }
             None => false,
         }
     }
 
-    /// Notes that the server works.
-    pub fn succeeded(&self) {
-        self.pool.0.recovered(self.server.address());
+    /// Notes that a server works.
+    pub fn succeeded(&self, server: &Server) {
+        self.pool.0.recovered(server.address());
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

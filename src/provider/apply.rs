@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
@@ -15,7 +17,7 @@ use super::{Cause, Failure};
 use crate::api::Changes;
 use crate::dns::{ZoneContents, ZoneName};
 use crate::metrics::Metrics;
-use crate::plan::delivery::{self, Command, Fate, Outcome};
+use crate::plan::delivery::{self, Command, Fate, Note, Outcome, Request};
 use crate::plan::{self, Batch, Copies, Delivery, Policy, Step};
 
 /// What an apply works with.
@@ -74,43 +76,55 @@ impl<'a, A: Authority> Apply<'a, A> {
         Applied { outcome, changed: self.changed }
     }
 
+    /// Does what the delivery asks for, as much at once as it asks for.
     async fn deliver(&mut self, delivery: &mut Delivery<'_, Failure>) {
-        while let Some(command) = delivery.next() {
-            let span = span(&command);
-            match self.perform(command).instrument(span).await {
-                Ok(outcome) => outcome.into_iter().for_each(|outcome| delivery.take(outcome)),
-                Err(failure) => delivery.stop(failure),
+        let (means, pin, changed) = (&self.means, &self.pin, &mut self.changed);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while let Some(command) = delivery.next() {
+                let span = tracing::info_span!("zone", zone = command.zone().map(tracing::field::display));
+                match command {
+                    Command::Ask(request) => under_way.push(means.perform(pin, request).instrument(span)),
+                    Command::Note(note) => span.in_scope(|| means.note(pin, &note, changed)),
+                }
+            }
+            match under_way.next().await {
+                Some(Ok(outcome)) => delivery.take(outcome),
+                Some(Err(failure)) => delivery.stop(failure),
+                None => return,
+            }
+        }
+    }
+}
+
+impl<A: Authority> Means<'_, A> {
+    /// Does what the delivery asks for; an error stops it.
+    async fn perform(&self, pin: &A::Pin, request: Request) -> Result<Outcome<Failure>, Failure> {
+        Ok(match request {
+            Request::Send(id, batch) => Outcome::Sent(id, self.send(pin, &batch).await?),
+            Request::Read(id, zone) => Outcome::Read(id, self.read(pin, &zone).await?),
+            Request::ReadBack(id, batch) => Outcome::ReadBack(id, self.stands(pin, &batch).await?),
+        })
+    }
+
+    fn note(&self, pin: &A::Pin, note: &Note, changed: &mut BTreeSet<ZoneName>) {
+        match note {
+            Note::Remember(batch) => {
+                let update = batch.zone().map(|zone| batch.update(zone));
+                update.iter().for_each(|update| self.authority.remember(pin, update));
+            }
+            Note::Doubt(zone) => self.authority.doubt(pin, zone),
+            Note::Tell(step) => {
+                changed.insert(step.zone.clone());
+                self.tell(pin, step);
             }
         }
     }
 
-    /// Does what the delivery asks for; an error stops it.
-    async fn perform(&mut self, command: Command) -> Result<Option<Outcome<Failure>>, Failure> {
-        let outcome = match command {
-            Command::Send(id, batch) => Outcome::Sent(id, self.send(&batch).await?),
-            Command::Read(id, zone) => Outcome::Read(id, self.read(&zone).await?),
-            Command::ReadBack(id, batch) => Outcome::ReadBack(id, self.stands(&batch).await?),
-            Command::Remember(batch) => {
-                let update = batch.zone().map(|zone| batch.update(zone));
-                update.iter().for_each(|update| self.means.authority.remember(&self.pin, update));
-                return Ok(None);
-            }
-            Command::Doubt(zone) => {
-                self.means.authority.doubt(&self.pin, &zone);
-                return Ok(None);
-            }
-            Command::Tell(step) => {
-                self.tell(&step);
-                return Ok(None);
-            }
-        };
-        Ok(Some(outcome))
-    }
-
-    async fn send(&mut self, batch: &Batch) -> Result<Fate<Failure>, Failure> {
+    async fn send(&self, pin: &A::Pin, batch: &Batch) -> Result<Fate<Failure>, Failure> {
         let Some(zone) = batch.zone() else { return Ok(Fate::Applied) };
         self.check_time(zone)?;
-        let fate = self.means.authority.update(&mut self.pin, &batch.update(zone)).await?;
+        let fate = self.authority.update(pin, &batch.update(zone)).await?;
         if let Fate::Unverified(failure) = &fate {
             warn!(cause = failure.cause.label(), "reading back: {failure}");
         }
@@ -118,30 +132,30 @@ impl<'a, A: Authority> Apply<'a, A> {
     }
 
     /// Asks for the exact result with an update that has prerequisites and no operations.
-    async fn stands(&mut self, batch: &Batch) -> Result<bool, Failure> {
+    async fn stands(&self, pin: &A::Pin, batch: &Batch) -> Result<bool, Failure> {
         let Some(zone) = batch.zone() else { return Ok(true) };
         self.check_time(zone)?;
         let unused = format!("{:016x}", rand::random::<u64>());
         let question = batch.read_back(zone, &unused);
-        Ok(self.means.authority.update(&mut self.pin, &question).await? == Fate::Applied)
+        Ok(self.authority.update(pin, &question).await? == Fate::Applied)
     }
 
     /// Whether there is time for one more message.
     fn check_time(&self, zone: &ZoneName) -> Result<(), Failure> {
         let stopped = |why: &str| Err(Failure::new(Cause::Deadline, format!("zone {zone}: {why}")));
-        if self.means.stop.is_cancelled() {
+        if self.stop.is_cancelled() {
             return stopped("the sidecar is stopping");
         }
-        if Instant::now() >= self.means.deadline { stopped("stopped between two messages") } else { Ok(()) }
+        if Instant::now() >= self.deadline { stopped("stopped between two messages") } else { Ok(()) }
     }
 
     /// Reads a zone anew; none where it cannot be read.
-    async fn read(&mut self, zone: &ZoneName) -> Result<Option<Arc<ZoneContents>>, Failure> {
-        let reading = self.means.authority.read(&mut self.pin, zone, self.means.deadline);
+    async fn read(&self, pin: &A::Pin, zone: &ZoneName) -> Result<Option<Arc<ZoneContents>>, Failure> {
+        let reading = self.authority.read(pin, zone, self.deadline);
         let read = tokio::select! {
             biased;
             read = reading => read,
-            () = self.means.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
+            () = self.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
         };
         match read {
             Ok(contents) => Ok(Some(contents)),
@@ -150,28 +164,19 @@ impl<'a, A: Authority> Apply<'a, A> {
         }
     }
 
-    fn tell(&mut self, step: &Step) {
-        self.changed.insert(step.zone.clone());
+    fn tell(&self, pin: &A::Pin, step: &Step) {
         for (name, rtype, owner) in &step.kept {
             warn!(%name, r#type = %rtype, owner, "stays: its registry TXT names another owner too, and only our text went");
         }
+        let server = self.authority.server(pin);
         for planned in &step.planned {
-            self.means.metrics.changed(planned.op.label(), planned.rtype.to_string());
+            self.metrics.changed(planned.op.label(), planned.rtype.to_string());
             info!(
                 zone = %step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),
-                server = self.means.authority.server(&self.pin), rcode = "NOERROR", "changed"
+                server, rcode = "NOERROR", "changed"
             );
         }
     }
-}
-
-fn span(command: &Command) -> tracing::Span {
-    let zone = match command {
-        Command::Send(_, batch) | Command::ReadBack(_, batch) | Command::Remember(batch) => batch.zone(),
-        Command::Read(_, zone) | Command::Doubt(zone) => Some(zone),
-        Command::Tell(step) => Some(&step.zone),
-    };
-    tracing::info_span!("zone", zone = zone.map(tracing::field::display))
 }
 
 impl delivery::Failure for Failure {

@@ -27,13 +27,13 @@ pub trait Authority: Send + Sync + 'static {
     /// Reads a zone, fresh enough to show everything that was done before this call.
     fn read(
         &self,
-        pin: &mut Self::Pin,
+        pin: &Self::Pin,
         zone: &ZoneName,
         deadline: Instant,
     ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
 
     /// Asks for the zone's serial, which shows that the server answers for it.
-    fn reach(&self, pin: &mut Self::Pin, zone: &ZoneName) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn reach(&self, pin: &Self::Pin, zone: &ZoneName) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// What the caller was last shown of a zone, if that is still known.
     fn copy(&self, pin: &Self::Pin, zone: &ZoneName) -> Option<Arc<ZoneContents>>;
@@ -47,11 +47,7 @@ pub trait Authority: Send + Sync + 'static {
     /// Sends an update, signed afresh for each server that it is tried on.
     ///
     /// A failure means that it was not sent, or that nobody is left to ask what became of it.
-    fn update(
-        &self,
-        pin: &mut Self::Pin,
-        update: &Update,
-    ) -> impl Future<Output = Result<Fate<Failure>, Failure>> + Send;
+    fn update(&self, pin: &Self::Pin, update: &Update) -> impl Future<Output = Result<Fate<Failure>, Failure>> + Send;
 
     /// What is known of a zone, for `/status`.
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;

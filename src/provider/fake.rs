@@ -172,7 +172,7 @@ impl Authority for FakeAuthority {
         "fake".to_owned()
     }
 
-    async fn read(&self, (): &mut (), zone: &ZoneName, _: Instant) -> Result<Arc<ZoneContents>, Failure> {
+    async fn read(&self, (): &(), zone: &ZoneName, _: Instant) -> Result<Arc<ZoneContents>, Failure> {
         let mut world = self.world();
         if !world.is_readable {
             return Err(Failure::new(Cause::TransferRefused, "as told"));
@@ -182,7 +182,7 @@ impl Authority for FakeAuthority {
         Ok(contents)
     }
 
-    async fn reach(&self, (): &mut (), _: &ZoneName) -> Result<(), Failure> {
+    async fn reach(&self, (): &(), _: &ZoneName) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl Authority for FakeAuthority {
         self.world().shown.remove(zone);
     }
 
-    async fn update(&self, (): &mut (), update: &Update) -> Result<Fate<Failure>, Failure> {
+    async fn update(&self, (): &(), update: &Update) -> Result<Fate<Failure>, Failure> {
         let delay = self.world().delay;
         tokio::time::sleep(delay).await;
         self.world().answer(update)

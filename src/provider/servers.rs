@@ -45,17 +45,17 @@ impl Servers {
         Self { pool, copies: ZoneCopies::new(), settings, metrics }
     }
 
-    /// Sends an update to the pinned server and counts it.
-    async fn send(&self, pin: &Pin, update: &Update) -> Result<UpdateReply, ServerError> {
+    /// Sends an update and counts it.
+    async fn send(&self, server: &Server, update: &Update) -> Result<UpdateReply, ServerError> {
         let began = Instant::now();
-        let span = tracing::info_span!("exchange", server = %pin.server().address());
-        let answer = pin.server().update(update).instrument(span).await;
+        let span = tracing::info_span!("exchange", server = %server.address());
+        let answer = server.update(update).instrument(span).await;
         let rcode = match &answer {
             Ok(UpdateReply { rcode, authenticity }) if authenticity.is_believable() => rcode.to_string(),
             Ok(UpdateReply { rcode, .. }) => format!("{rcode} unverified"),
             Err(_) => "none".to_owned(),
         };
-        let (zone, server) = (update.zone.to_string(), pin.server().address().to_string());
+        let (zone, server) = (update.zone.to_string(), server.address().to_string());
         self.metrics.updated(zone, server, rcode, began.elapsed());
         answer
     }
@@ -129,15 +129,16 @@ impl Authority for Servers {
         pin.server().address().to_string()
     }
 
-    async fn read(&self, pin: &mut Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
+    async fn read(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
         if self.settings.read == ReadMode::None {
             return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
         }
         loop {
-            let span = tracing::info_span!("zone", %zone, server = %pin.server().address());
-            match self.copies.read_anew(zone, pin.server(), deadline).instrument(span).await {
+            let server = pin.server();
+            let span = tracing::info_span!("zone", %zone, server = %server.address());
+            match self.copies.read_anew(zone, &server, deadline).instrument(span).await {
                 Ok(copy) => {
-                    pin.succeeded();
+                    pin.succeeded(&server);
                     self.metrics.read(zone.to_string(), copy.kind.label());
                     return Ok(copy.contents);
                 }
@@ -156,11 +157,12 @@ impl Authority for Servers {
         }
     }
 
-    async fn reach(&self, pin: &mut Pin, zone: &ZoneName) -> Result<(), Failure> {
+    async fn reach(&self, pin: &Pin, zone: &ZoneName) -> Result<(), Failure> {
         loop {
-            match pin.server().soa(zone).await {
+            let server = pin.server();
+            match server.soa(zone).await {
                 Ok(_) => {
-                    pin.succeeded();
+                    pin.succeeded(&server);
                     return Ok(());
                 }
                 Err(error) if pin.fail_over(&error) => {}
@@ -181,24 +183,25 @@ impl Authority for Servers {
         self.copies.invalidate(zone, pin.server().address());
     }
 
-    async fn update(&self, pin: &mut Pin, update: &Update) -> Result<Fate<Failure>, Failure> {
+    async fn update(&self, pin: &Pin, update: &Update) -> Result<Fate<Failure>, Failure> {
         if self.settings.dry_run {
             return print(pin.server().address(), update);
         }
         loop {
-            match self.send(pin, update).await {
+            let server = pin.server();
+            match self.send(&server, update).await {
                 Ok(reply) => {
-                    pin.succeeded();
-                    if reply.rcode == Rcode::SERVFAIL && pin.server().form().is_none() {
+                    pin.succeeded(&server);
+                    if reply.rcode == Rcode::SERVFAIL && server.form().is_none() {
                         // Whatever comes of it: a signed answer shows whether this is Samba.
-                        let _ = pin.server().soa(&update.zone).await;
+                        let _ = server.soa(&update.zone).await;
                     }
-                    return Ok(self.judge(&reply, update, pin.server()));
+                    return Ok(self.judge(&reply, update, &server));
                 }
                 Err(error) => {
                     let failure = Failure::from(&error);
                     if error.sent == Sent::Unknown {
-                        self.copies.invalidate(&update.zone, pin.server().address());
+                        self.copies.invalidate(&update.zone, server.address());
                     }
                     match (pin.fail_over(&error), error.sent) {
                         (true, Sent::Nothing) => {}

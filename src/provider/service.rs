@@ -126,13 +126,13 @@ impl<A: Authority> Inner<A> {
                 return Err(Failure::new(Cause::from(error), error.to_string()));
             }
         }
-        let mut pin = self.authority.pin_for_write().await?;
+        let pin = self.authority.pin_for_write().await?;
         let deadline = self.deadline();
         for zone in &self.settings.policy.zones {
             match self.settings.read {
-                ReadMode::None => self.authority.reach(&mut pin, zone).await?,
+                ReadMode::None => self.authority.reach(&pin, zone).await?,
                 ReadMode::Auto | ReadMode::Transfer => {
-                    self.authority.read(&mut pin, zone, deadline).await?;
+                    self.authority.read(&pin, zone, deadline).await?;
                 }
             }
         }
@@ -145,9 +145,9 @@ impl<A: Authority> Inner<A> {
             return Ok(endpoints);
         }
         let deadline = self.deadline();
-        let mut pin = self.authority.pin_for_read().await?;
+        let pin = self.authority.pin_for_read().await?;
         for zone in &self.settings.policy.zones {
-            let contents = self.authority.read(&mut pin, zone, deadline).await?;
+            let contents = self.authority.read(&pin, zone, deadline).await?;
             endpoints.extend(plan::list(&contents, &self.settings.policy));
         }
         Ok(endpoints)

@@ -23,12 +23,13 @@ fn used(pool: &Pool) -> Vec<ServerAddress> {
 }
 
 /// Sends an update, over another server where one fails.
-async fn send(pin: &mut Pin) -> Result<ServerAddress, ServerError> {
+async fn send(pin: &Pin) -> Result<ServerAddress, ServerError> {
     loop {
-        match pin.server().update(&update()).await {
+        let server = pin.server();
+        match server.update(&update()).await {
             Ok(_) => {
-                pin.succeeded();
-                return Ok(pin.server().address().clone());
+                pin.succeeded(&server);
+                return Ok(server.address().clone());
             }
             Err(error) if pin.fail_over(&error) => {}
             Err(error) => return Err(error),
@@ -41,10 +42,10 @@ async fn defect_02_the_first_server_is_used_until_it_fails_and_again_once_it_is_
     let (mut first, second) = two().await;
     let pool = pool(Strategy::Sticky, &[&first, &second]);
     for _ in 0..3 {
-        assert_eq!(send(&mut pool.advance().await.unwrap()).await.unwrap(), first.address());
+        assert_eq!(send(&pool.advance().await.unwrap()).await.unwrap(), first.address());
     }
     first.stop().await;
-    assert_eq!(send(&mut pool.pin().await.unwrap()).await.unwrap(), second.address());
+    assert_eq!(send(&pool.pin().await.unwrap()).await.unwrap(), second.address());
     assert_eq!(used(&pool), [second.address()]);
     let status = pool.status();
     assert!(status[0].failed && status[0].last_error.is_some() && !status[1].failed);
@@ -52,16 +53,16 @@ async fn defect_02_the_first_server_is_used_until_it_fails_and_again_once_it_is_
     assert_eq!(pool.advance().await.unwrap().server().address(), &second.address());
     first.restart().await;
     sleep(Duration::from_millis(300)).await;
-    assert_eq!(send(&mut pool.advance().await.unwrap()).await.unwrap(), first.address());
+    assert_eq!(send(&pool.advance().await.unwrap()).await.unwrap(), first.address());
 }
 
 #[tokio::test]
 async fn what_a_server_answers_is_no_reason_to_ask_another() {
     let (first, second) = two().await;
     let pool = pool(Strategy::Sticky, &[&first, &second]);
-    let mut pin = pool.advance().await.unwrap();
+    let pin = pool.advance().await.unwrap();
     first.then([Reaction::TsigError { error: Rcode::BADTIME, skew: 900, signed: true }]);
-    let error = send(&mut pin).await.unwrap_err();
+    let error = send(&pin).await.unwrap_err();
     assert!(matches!(error.fault, Fault::Rejected { .. }));
     assert_eq!(pin.server().address(), &first.address());
     assert_eq!(second.world().connections, 0);
@@ -73,8 +74,8 @@ async fn a_server_that_failed_is_not_tried_again_in_the_same_request() {
     let pool = pool(Strategy::Sticky, &[&first, &second]);
     first.stop().await;
     second.stop().await;
-    let mut pin = pool.advance().await.unwrap();
-    let error = send(&mut pin).await.unwrap_err();
+    let pin = pool.advance().await.unwrap();
+    let error = send(&pin).await.unwrap_err();
     assert_eq!(error.server, second.address());
     assert!(!pin.fail_over(&error));
 }
@@ -85,9 +86,9 @@ async fn when_all_have_failed_the_next_request_tries_them_all_the_same() {
     let pool = pool(Strategy::Sticky, &[&first, &second]);
     first.stop().await;
     second.stop().await;
-    send(&mut pool.advance().await.unwrap()).await.unwrap_err();
+    send(&pool.advance().await.unwrap()).await.unwrap_err();
     second.restart().await;
-    assert_eq!(send(&mut pool.advance().await.unwrap()).await.unwrap(), second.address());
+    assert_eq!(send(&pool.advance().await.unwrap()).await.unwrap(), second.address());
 }
 
 #[tokio::test]
@@ -95,10 +96,10 @@ async fn a_single_server_is_never_left_alone() {
     let mut only = FakeServer::start().await;
     let pool = pool(Strategy::Sticky, &[&only]);
     only.stop().await;
-    send(&mut pool.advance().await.unwrap()).await.unwrap_err();
+    send(&pool.advance().await.unwrap()).await.unwrap_err();
     assert!(!pool.status()[0].failed && pool.status()[0].last_error.is_some());
     only.restart().await;
-    send(&mut pool.advance().await.unwrap()).await.unwrap();
+    send(&pool.advance().await.unwrap()).await.unwrap();
     assert!(pool.status()[0].last_error.is_none());
 }
 
@@ -137,7 +138,7 @@ async fn closing_deletes_the_contexts_of_all_servers() {
     let session = settings(FakeKerberos::new().authentication());
     let pool = Pool::new(PoolSettings { sources, strategy: Strategy::RoundRobin, port: 53, session });
     for _ in 0..2 {
-        send(&mut pool.advance().await.unwrap()).await.unwrap();
+        send(&pool.advance().await.unwrap()).await.unwrap();
     }
     pool.close().await;
     assert_eq!((first.world().deleted.len(), second.world().deleted.len()), (1, 1));
@@ -150,7 +151,7 @@ async fn closing_does_not_wait_long_for_servers_that_are_silent() {
     let session = settings(FakeKerberos::new().authentication());
     let pool = Pool::new(PoolSettings { sources, strategy: Strategy::RoundRobin, port: 53, session });
     for _ in 0..2 {
-        send(&mut pool.advance().await.unwrap()).await.unwrap();
+        send(&pool.advance().await.unwrap()).await.unwrap();
     }
     (first.world().tkey.silent, second.world().tkey.silent) = (true, true);
     let start = Instant::now();

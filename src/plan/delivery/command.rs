@@ -24,15 +24,29 @@ pub(super) struct Address {
     pub(super) number: u64,
 }
 
-/// What is to be done now. Those with an id have an [`Outcome`].
+/// What is to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
+    /// Do this, and tell what came of it by an [`Outcome`].
+    Ask(Request),
+    /// Take note of this at once.
+    Note(Note),
+}
+
+/// What is asked of the servers, under the id that its outcome is told by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
     /// Send this message.
     Send(MessageId, Batch),
     /// Read the zone, by a read that begins now.
     Read(ReadId, ZoneName),
     /// Ask whether exactly the result of this stands.
     ReadBack(QuestionId, Batch),
+}
+
+/// What is known now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
     /// Bring the copy up to date: this was applied.
     Remember(Batch),
     /// The copy may be wrong.
@@ -41,14 +55,28 @@ pub enum Command {
     Tell(Arc<Step>),
 }
 
-/// What came of a command; in any order.
+impl Command {
+    /// The zone that it is about; none for a message of nothing.
+    #[must_use]
+    pub fn zone(&self) -> Option<&ZoneName> {
+        match self {
+            Self::Ask(Request::Send(_, batch) | Request::ReadBack(_, batch)) | Self::Note(Note::Remember(batch)) => {
+                batch.zone()
+            }
+            Self::Ask(Request::Read(_, zone)) | Self::Note(Note::Doubt(zone)) => Some(zone),
+            Self::Note(Note::Tell(step)) => Some(&step.zone),
+        }
+    }
+}
+
+/// What came of a request; in any order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<F> {
-    /// Of [`Command::Send`].
+    /// Of [`Request::Send`].
     Sent(MessageId, Fate<F>),
-    /// Of [`Command::Read`]: none when the zone cannot be read.
+    /// Of [`Request::Read`]: none when the zone cannot be read.
     Read(ReadId, Option<Arc<ZoneContents>>),
-    /// Of [`Command::ReadBack`]: whether it stands.
+    /// Of [`Request::ReadBack`]: whether it stands.
     ReadBack(QuestionId, bool),
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::command::{Address, Command};
+use super::command::{Address, Command, Note};
 use super::ledger::{Ledger, Verdict};
 use super::window::Window;
 use crate::dns::{ZoneContents, ZoneName};
@@ -54,6 +54,10 @@ impl<'a, F> Desk<'a, F> {
         }
     }
 
+    pub(super) fn note(&mut self, note: Note) {
+        self.outbox.push_back(Command::Note(note));
+    }
+
     /// What a group does in this round; none when nothing is left to do.
     pub(super) fn plan(&self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
         let Some((group, part)) = self.ledger.part(index, self.round) else { return Ok(None) };
@@ -84,6 +88,6 @@ impl<'a, F> Desk<'a, F> {
     /// We did this.
     pub(super) fn changed(&mut self, step: &Indexed) {
         self.ledger.done(step.group);
-        self.outbox.push_back(Command::Tell(Arc::clone(&step.step)));
+        self.note(Note::Tell(Arc::clone(&step.step)));
     }
 }

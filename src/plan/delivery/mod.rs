@@ -16,7 +16,7 @@ mod zone;
 
 use std::collections::BTreeMap;
 
-pub use command::{Command, Failure, Fate, MessageId, Outcome, QuestionId, ReadId};
+pub use command::{Command, Failure, Fate, MessageId, Note, Outcome, QuestionId, ReadId, Request};
 pub use ledger::{Ledger, State, Verdict};
 
 use super::{Copies, Policy};
@@ -57,16 +57,14 @@ impl<'a, F: Failure> Delivery<'a, F> {
             if self.stopped.is_some() || !self.looking.is_empty() {
                 return None;
             }
-            let zone = self.zones.iter_mut().find(|zone| !zone.is_finished());
-            match zone {
-                Some(zone) => match zone.next(&mut self.desk) {
-                    Some(command) => self.desk.outbox.push_back(command),
-                    None if zone.is_finished() => {}
-                    None if self.desk.outbox.is_empty() => return None,
-                    None => {}
-                },
-                None if self.desk.round + 1 < self.desk.ledger.rounds() => self.start(self.desk.round + 1),
-                None => return None,
+            if let Some(request) = self.zones.iter_mut().find_map(|zone| zone.next(&mut self.desk)) {
+                self.desk.outbox.push_back(Command::Ask(request));
+            } else if self.desk.outbox.is_empty() {
+                let is_over = self.zones.iter().all(Zone::is_finished);
+                if !is_over || self.desk.round + 1 >= self.desk.ledger.rounds() {
+                    return None;
+                }
+                self.start(self.desk.round + 1);
             }
         }
     }
@@ -76,7 +74,7 @@ impl<'a, F: Failure> Delivery<'a, F> {
         if !self.desk.policy.prerequisites {
             for zone in self.desk.ledger.zones() {
                 let address = self.desk.address(0);
-                self.desk.outbox.push_back(Command::Read(ReadId(address), zone.clone()));
+                self.desk.outbox.push_back(Command::Ask(Request::Read(ReadId(address), zone.clone())));
                 self.looking.insert(address.number, zone);
             }
         }
@@ -113,9 +111,7 @@ impl<'a, F: Failure> Delivery<'a, F> {
     /// Nothing more is sent or asked; what is under way still counts.
     pub fn stop(&mut self, failure: F) {
         self.stopped.get_or_insert(failure);
-        let is_told =
-            |command: &Command| matches!(command, Command::Remember(_) | Command::Doubt(_) | Command::Tell(_));
-        self.desk.outbox.retain(is_told);
+        self.desk.outbox.retain(|command| matches!(command, Command::Note(_)));
     }
 
     /// What became of each group, the copies as they are known now, and what stopped the delivery, if something did.

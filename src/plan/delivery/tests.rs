@@ -179,16 +179,16 @@ impl Servers {
 
     /// Drives a delivery to its end; many commands are under way at once, and end in any order.
     fn drive(&mut self, delivery: &mut Delivery<'_, &'static str>, prerequisites: bool) {
-        let mut under_way: Vec<Command> = Vec::new();
+        let mut under_way: Vec<Request> = Vec::new();
         for _ in 0..1000 {
             while under_way.is_empty() || !self.one_at_a_time {
                 let Some(command) = delivery.next() else { break };
                 match command {
-                    Command::Remember(_) | Command::Doubt(_) => {}
-                    Command::Tell(step) => {
+                    Command::Note(Note::Remember(_) | Note::Doubt(_)) => {}
+                    Command::Note(Note::Tell(step)) => {
                         assert!(step.is_done(&self.zones[&step.zone]), "told done, and is not: {step:?}");
                     }
-                    asked => under_way.push(asked),
+                    Command::Ask(request) => under_way.push(request),
                 }
             }
             if under_way.is_empty() {
@@ -196,15 +196,15 @@ impl Servers {
             }
             let at = self.order.pop().unwrap_or(0) % under_way.len();
             let outcome = match under_way.swap_remove(at) {
-                Command::Send(id, batch) => match self.send(&batch, prerequisites) {
+                Request::Send(id, batch) => match self.send(&batch, prerequisites) {
                     Some(fate) => Outcome::Sent(id, fate),
                     None => {
                         delivery.stop("stopped");
                         continue;
                     }
                 },
-                Command::Read(id, zone) => Outcome::Read(id, self.read(&zone, delivery)),
-                Command::ReadBack(id, batch) => {
+                Request::Read(id, zone) => Outcome::Read(id, self.read(&zone, delivery)),
+                Request::ReadBack(id, batch) => {
                     let zone = batch.zone().unwrap();
                     let question = batch.read_back(zone, "unused");
                     batch.steps.iter().for_each(|step| {
@@ -212,7 +212,6 @@ impl Servers {
                     });
                     Outcome::ReadBack(id, fake_zone::apply(&question, self.zones.get_mut(zone).unwrap()).is_ok())
                 }
-                Command::Remember(_) | Command::Doubt(_) | Command::Tell(_) => unreachable!(),
             };
             delivery.take(outcome);
         }
@@ -246,12 +245,12 @@ fn it_sends_what_fits_and_is_done() {
 fn what_is_under_way_when_it_is_stopped_still_counts() {
     let (servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
     let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(1..3), &policy));
-    let Some(Command::Send(id, batch)) = delivery.next() else { panic!("nothing to send") };
+    let Some(Command::Ask(Request::Send(id, batch))) = delivery.next() else { panic!("nothing to send") };
     delivery.stop("stopped");
     assert_eq!(delivery.next(), None);
     delivery.take(Outcome::Sent(id, Fate::Applied));
-    assert_eq!(delivery.next(), Some(Command::Remember(batch)));
-    assert!(matches!(delivery.next(), Some(Command::Tell(_))));
+    assert_eq!(delivery.next(), Some(Command::Note(Note::Remember(batch))));
+    assert!(matches!(delivery.next(), Some(Command::Note(Note::Tell(_)))));
     assert_eq!(delivery.next(), None);
     let (mut ledger, _, stopped) = delivery.close();
     let states: Vec<_> = ledger.close().map(|(_, state, _)| state == State::Done).collect();
@@ -262,10 +261,10 @@ fn what_is_under_way_when_it_is_stopped_still_counts() {
 fn an_outcome_that_nobody_waits_for_changes_nothing() {
     let (servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
     let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&creates(1..2), &policy));
-    let Some(Command::Send(id, _)) = delivery.next() else { panic!("nothing to send") };
+    let Some(Command::Ask(Request::Send(id, _))) = delivery.next() else { panic!("nothing to send") };
     delivery.take(Outcome::Sent(id, Fate::PrerequisiteFailed("prerequisite")));
     delivery.take(Outcome::Sent(id, Fate::Applied));
-    assert!(matches!(delivery.next(), Some(Command::Read(..))));
+    assert!(matches!(delivery.next(), Some(Command::Ask(Request::Read(..)))));
     assert_eq!(delivery.next(), None);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::command::{Command, Failure, Fate, MessageId, QuestionId, ReadId};
+use super::command::{Failure, Fate, MessageId, Note, QuestionId, ReadId, Request};
 use super::desk::Desk;
 use super::isolation::{Denial, Denied, Guilty, Isolation};
 use super::ledger::Verdict;
@@ -97,7 +97,7 @@ impl<F: Failure> Zone<F> {
     }
 
     /// What is to be done next; none while an outcome is awaited, and at the end.
-    pub(super) fn next(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+    pub(super) fn next(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         loop {
             match &mut self.phase {
                 Phase::Waiting => self.plan(desk),
@@ -110,7 +110,7 @@ impl<F: Failure> Zone<F> {
                     let address = desk.address(self.index);
                     let batch = asking.read_back.ask(address.number)?;
                     desk.window.sent();
-                    return Some(Command::ReadBack(QuestionId(address), batch));
+                    return Some(Request::ReadBack(QuestionId(address), batch));
                 }
                 Phase::Confirming(..) | Phase::Refreshing(_) | Phase::Finished => return None,
             }
@@ -149,12 +149,12 @@ impl<F: Failure> Zone<F> {
         !desk.policy.prerequisites || (desk.policy.profile != ServerProfile::Bind && may_have_wildcard())
     }
 
-    fn next_message(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+    fn next_message(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         if !self.deemed.is_empty() && !self.has_asked {
             self.has_asked = true;
             let address = desk.address(self.index);
             self.confirming = Some(address.number);
-            return Some(Command::Read(ReadId(address), self.name.clone()));
+            return Some(Request::Read(ReadId(address), self.name.clone()));
         }
         while desk.window.is_open() {
             let is_quiet = self.in_flight.is_empty() && self.confirming.is_none();
@@ -183,7 +183,7 @@ impl<F: Failure> Zone<F> {
             self.in_flight.insert(address.number, batch.clone());
             self.has_sent = true;
             desk.window.sent();
-            return Some(Command::Send(MessageId(address), batch));
+            return Some(Request::Send(MessageId(address), batch));
         }
         None
     }
@@ -194,13 +194,13 @@ impl<F: Failure> Zone<F> {
         match fate {
             Fate::Applied if self.must_read_back => self.unproven.push((batch, Verdict::NotStored(self.name.clone()))),
             Fate::Applied => {
-                desk.outbox.push_back(Command::Remember(batch.clone()));
+                desk.note(Note::Remember(batch.clone()));
                 self.succeeded = true;
                 batch.steps.iter().for_each(|step| desk.changed(step));
             }
             Fate::Printed => batch.steps.iter().for_each(|step| desk.changed(step)),
             Fate::Unverified(failure) => {
-                desk.outbox.push_back(Command::Doubt(self.name.clone()));
+                desk.note(Note::Doubt(self.name.clone()));
                 self.unproven.push((batch, Verdict::Denied(failure)));
             }
             // Without a copy there is nothing to plan anew from, and after a second failure no reason to believe it.
@@ -233,12 +233,12 @@ impl<F: Failure> Zone<F> {
     }
 
     /// Has it told what became of messages that nobody's word vouches for.
-    fn confirm(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+    fn confirm(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         let unproven = std::mem::take(&mut self.unproven);
         if desk.copies.contains_key(&self.name) {
             let address = desk.address(self.index);
             self.phase = Phase::Confirming(address.number, unproven);
-            return Some(Command::Read(ReadId(address), self.name.clone()));
+            return Some(Request::Read(ReadId(address), self.name.clone()));
         }
         self.ask_for(unproven);
         self.next(desk)
@@ -251,7 +251,7 @@ impl<F: Failure> Zone<F> {
     }
 
     /// Ends the round, or has the zone read to decide what is doubtful or guilty.
-    fn settle(&mut self, desk: &mut Desk<'_, F>) -> Option<Command> {
+    fn settle(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         if self.last_try {
             for Guilty { step, failure, .. } in std::mem::take(&mut self.guilty) {
                 desk.ledger.fail(step.group, Verdict::Denied(failure));
@@ -266,7 +266,7 @@ impl<F: Failure> Zone<F> {
         }
         let address = desk.address(self.index);
         self.phase = Phase::Refreshing(address.number);
-        Some(Command::Read(ReadId(address), self.name.clone()))
+        Some(Request::Read(ReadId(address), self.name.clone()))
     }
 
     /// Takes a read; none when the zone cannot be read, and is unknown from now on.
@@ -374,11 +374,11 @@ impl<F: Failure> Zone<F> {
                 self.succeeded |= !asking.then_last_try;
                 batch.steps.iter().for_each(|step| desk.changed(step));
                 // A read that began before the change may bring a copy without it.
-                desk.outbox.push_back(Command::Remember(batch));
+                desk.note(Note::Remember(batch));
             }
             Finding::Stood(step) => {
                 desk.ledger.done(step.group);
-                desk.outbox.push_back(Command::Remember(Batch { steps: vec![step] }));
+                desk.note(Note::Remember(Batch { steps: vec![step] }));
             }
             Finding::Left(steps) => asking.left.extend(steps),
             Finding::Failed(step, verdict) => desk.ledger.fail(step.group, verdict),
