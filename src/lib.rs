@@ -16,6 +16,7 @@
 //! | [`given`] | what of a value's text counts, from a variable or a file | | pure |
 //! | [`gss`] | credentials and security contexts through the system's Kerberos library | `given`, `kerberos` | blocks |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
+//! | [`ldap`] | reading the zones of AD and Samba over LDAP; its codecs are pure | `dns`, `gss`, `kerberos` | async |
 //! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
 //! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics`, `config::ReadMode` | async |
 //! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
@@ -87,6 +88,7 @@ pub mod dns;
 pub mod given;
 pub mod gss;
 pub mod kerberos;
+pub mod ldap;
 pub mod metrics;
 pub mod nameserver;
 pub mod plan;
