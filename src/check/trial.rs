@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn reply(rcode: Rcode, authenticity: Authenticity) -> UpdateReply {
-        UpdateReply { rcode, authenticity }
+        UpdateReply { rcode, authenticity, repeated: false }
     }
 
     fn unknown() -> Sight {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf as _, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
@@ -18,15 +19,20 @@ use crate::dns::wire::Reader;
 
 /// The response bit, in the third octet of the header.
 const QR: u8 = 0x80;
+/// Room for what one read brings.
+const READ_OCTETS: usize = 16 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// An open connection, with no request under way.
+/// An open connection.
 ///
-/// Each call takes it by value or fails, so that one that was left in the middle of a message cannot be used again.
+/// Who has it for himself calls [`Connection::send`] and [`Connection::receive`], which take it by value or fail, so that
+/// one that was left in the middle of a message cannot be used again.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
+    /// What was received and is not taken yet.
+    received: BytesMut,
     timeout: Duration,
 }
 
@@ -46,16 +52,21 @@ impl Connection {
                 Box::new(session.map_err(|error| Fault::Tls(Arc::new(error)))?)
             }
         };
-        Ok(Self { stream, timeout: limit })
+        Ok(Self { stream, received: BytesMut::new(), timeout: limit })
+    }
+
+    /// Longest wait for one step.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Whether the server has kept it open and sent nothing that was not asked for.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.stream.read_u8().now_or_never().is_none()
+        self.received.is_empty() && self.stream.read_u8().now_or_never().is_none()
     }
 
-    /// Sends a message.
-    pub(super) async fn send(mut self, message: &[u8]) -> Result<Self, Fault> {
+    /// Sends a message. A connection for which this has failed or was dropped is of no use.
+    pub(super) async fn write(&mut self, message: &[u8]) -> Result<(), Fault> {
         let length = u16::try_from(message.len()).map_err(|_| Fault::NoRoom)?;
         let framed = [&length.to_be_bytes()[..], message].concat();
         let sending = async {
@@ -63,27 +74,44 @@ impl Connection {
             self.stream.flush().await
         };
         match timeout(self.timeout, sending).await {
-            Ok(Ok(())) => Ok(self),
-            Ok(Err(error)) => Err(Fault::Send(Arc::new(error))),
+            Ok(outcome) => outcome.map_err(|error| Fault::Send(Arc::new(error))),
             Err(_) => Err(Fault::Silent(self.timeout)),
         }
     }
 
+    /// The next message, whenever it comes. It may be dropped and called again.
+    pub(super) async fn message(&mut self) -> Result<Vec<u8>, Fault> {
+        loop {
+            if let Some(message) = self.take_message() {
+                return Ok(message);
+            }
+            self.received.reserve(READ_OCTETS);
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) => return Err(Fault::Closed),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Fault::Closed),
+                Err(error) => return Err(Fault::Receive(Arc::new(error))),
+            }
+        }
+    }
+
+    fn take_message(&mut self) -> Option<Vec<u8>> {
+        let (length, rest) = self.received.split_first_chunk()?;
+        let message = rest.get(..usize::from(u16::from_be_bytes(*length)))?.to_vec();
+        self.received.advance(size_of::<u16>() + message.len());
+        Some(message)
+    }
+
+    /// Sends a message.
+    pub(super) async fn send(mut self, message: &[u8]) -> Result<Self, Fault> {
+        self.write(message).await?;
+        Ok(self)
+    }
+
     /// Receives the next message, which must be a response to the request of this id.
     pub(super) async fn receive(mut self, id: u16) -> Result<(Self, Vec<u8>), Fault> {
-        let receiving = async {
-            let length = self.stream.read_u16().await?;
-            let mut message = vec![0; usize::from(length)];
-            self.stream.read_exact(&mut message).await?;
-            Ok::<_, io::Error>(message)
-        };
-        let message = match timeout(self.timeout, receiving).await {
-            Ok(Ok(message)) => message,
-            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Fault::Closed),
-            Ok(Err(error)) => return Err(Fault::Receive(Arc::new(error))),
-            Err(_) => return Err(Fault::Silent(self.timeout)),
-        };
-        if is_response(&message, id)? { Ok((self, message)) } else { Err(Fault::WrongAnswer) }
+        let message = timeout(self.timeout, self.message()).await.map_err(|_| Fault::Silent(self.timeout))??;
+        if response_id(&message)? == Some(id) { Ok((self, message)) } else { Err(Fault::WrongAnswer) }
     }
 }
 
@@ -111,11 +139,12 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant, limit: Duration) -
     Err(fault)
 }
 
-fn is_response(message: &[u8], id: u16) -> Result<bool, Fault> {
-    let found = Reader::at(message, 0).u16()?;
+/// The id of the request that a message answers; none when it is no response.
+pub(super) fn response_id(message: &[u8]) -> Result<Option<u16>, Fault> {
+    let id = Reader::at(message, 0).u16()?;
     let [flags] = Reader::at(message, 2).array()?;
     Reader::at(message, 0).octets(HEADER_OCTETS)?;
-    Ok(found == id && flags & QR != 0)
+    Ok((flags & QR != 0).then_some(id))
 }
 
 #[cfg(test)]
@@ -144,11 +173,10 @@ mod tests {
     #[test]
     fn only_a_response_to_the_request_is_one() {
         let octets = |flags| [0x12, 0x34, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert!(is_response(&octets(QR), 0x1234).unwrap());
-        assert!(!is_response(&octets(0), 0x1234).unwrap());
-        assert!(!is_response(&octets(QR), 0x1235).unwrap());
+        assert_eq!(response_id(&octets(QR)).unwrap(), Some(0x1234));
+        assert_eq!(response_id(&octets(0)).unwrap(), None);
         for length in 0..12 {
-            assert!(is_response(&octets(QR)[..length], 0x1234).is_err());
+            assert!(response_id(&octets(QR)[..length]).is_err());
         }
     }
 }

@@ -1,13 +1,14 @@
 //! One authoritative server: connecting, negotiating, exchanging requests, transferring zones; and choosing among several.
 //!
-//! Reading order: `connection` carries framed messages over TCP or TLS, `negotiation` makes security contexts,
-//! `session` keeps both and signs every request afresh, [`Server`] offers what can be asked, [`Pool`] picks the server
+//! Reading order: `connection` carries framed messages over TCP or TLS, `lines` keeps connections, one of them for all
+//! requests in flight, `negotiation` makes security contexts, `session` keeps them and signs every request afresh, [`Server`] offers what can be asked, [`Pool`] picks the server
 //! of a reconcile. This is where clocks and randomness are read for `dns`.
 
 mod clock;
 mod connection;
 mod discovery;
 mod error;
+mod lines;
 mod negotiation;
 mod pool;
 mod security;

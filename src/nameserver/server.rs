@@ -26,6 +26,9 @@ pub struct UpdateReply {
     pub rcode: Rcode,
     /// What it is worth.
     pub authenticity: Authenticity,
+    /// Whether the server may have got the update before, over a connection that it closed without an answer: then a
+    /// prerequisite may have failed because of what the update itself has done.
+    pub repeated: bool,
 }
 
 /// What an answer is worth.
@@ -146,7 +149,7 @@ impl Server {
         // Where prerequisites guard it, a second time does nothing.
         let repeatable = update.operations.is_empty() || !update.prerequisites.is_empty();
         let request = Request { octets: &octets, signed: true, repeatable };
-        let Reply { message, proof } = self.session.exchange(&request).await?;
+        let Reply { message, proof, repeated } = self.session.exchange(&request).await?;
         if message.opcode() != Opcode::UPDATE {
             return Err(self.error(Sent::Unknown, Fault::WrongAnswer));
         }
@@ -155,7 +158,7 @@ impl Server {
             Some(Ok(form)) => Authenticity::Verified(form),
             Some(Err(flaw)) => Authenticity::Unverified(flaw),
         };
-        Ok(UpdateReply { rcode: message.rcode(), authenticity })
+        Ok(UpdateReply { rcode: message.rcode(), authenticity, repeated })
     }
 
     /// Whether the server answers at all; any answer will do.
@@ -186,7 +189,7 @@ impl Server {
         let id = random_id();
         let octets = query.encode(id);
         let request = Request { octets: &octets, signed: self.sign_reads(), repeatable: true };
-        let Reply { message, proof } = self.session.exchange(&request).await?;
+        let Reply { message, proof, .. } = self.session.exchange(&request).await?;
         if let Some(Err(flaw)) = proof {
             let fault = refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply);
             return Err(self.error(Sent::Answered, fault));

@@ -1,18 +1,18 @@
-//! What is kept between requests to one server: an idle connection and a security context.
+//! What is kept between requests to one server: its connections and a security context.
 //!
-//! A connection is taken, used and put back. A request that is dropped half-way drops its connection with it, so that
-//! nobody ever reads the rest of another's answer; the security context stays, since gaps in its sequence do not matter.
+//! Every attempt is signed afresh. Requests that are dropped half-way leave gaps in the context's sequence, which do not
+//! matter.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::clock;
-use super::connection::Connection;
 use super::error::{Fault, Sent, ServerError};
+use super::lines::{Lines, Lost};
 use super::negotiation::{Negotiation, Step};
 use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
 use super::tls::Tls;
@@ -23,8 +23,8 @@ use crate::dns::{Message, Rcode, ReplyError, ServerAddress};
 
 mod transfer;
 
-/// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
-const MAX_IDLE: Duration = Duration::from_secs(15);
+/// A request is sent this often at most, where the server closes the connections that it was sent over.
+const MAX_SENDS: usize = 3;
 /// Longest wait for a server to delete a security context, since shutting down must not take long.
 const MAX_FAREWELL: Duration = Duration::from_secs(1);
 /// Time between two attempts to renew a security context that is still good.
@@ -55,23 +55,26 @@ pub(super) struct Request<'a> {
 pub(super) struct Reply {
     pub(super) message: Message,
     pub(super) proof: Option<Result<Form, Flaw<KeyError>>>,
+    /// Whether the server may have got the request before, and answered it then.
+    pub(super) repeated: bool,
 }
 
-/// A first message that has arrived, the connection that may bring more, and what verifies them.
+/// The answer to a request as it came.
 struct Arrival {
-    connection: Connection,
     octets: Vec<u8>,
-    signed: Option<(Key, Transaction)>,
+    signed: Signed,
+    repeated: bool,
 }
+
+/// What a request was signed with, and what verifies its answer; nothing where it was not signed.
+type Signed = Option<(Key, Transaction)>;
 
 /// A failed attempt.
 type Failure = (Sent, Fault);
 
 /// Connection and security context of one server.
 pub(super) struct Session {
-    address: ServerAddress,
-    settings: Arc<Settings>,
-    idle: Mutex<Option<(Connection, Instant)>>,
+    lines: Arc<Lines>,
     context: Mutex<Option<Arc<Context>>>,
     negotiating: tokio::sync::Mutex<()>,
     renewing: AtomicBool,
@@ -85,9 +88,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(address: ServerAddress, settings: Arc<Settings>) -> Self {
         Self {
-            address,
-            settings,
-            idle: Mutex::new(None),
+            lines: Arc::new(Lines::new(address, settings)),
             context: Mutex::new(None),
             negotiating: tokio::sync::Mutex::new(()),
             renewing: AtomicBool::new(false),
@@ -98,12 +99,12 @@ impl Session {
         }
     }
 
-    pub(super) const fn address(&self) -> &ServerAddress {
-        &self.address
+    pub(super) fn address(&self) -> &ServerAddress {
+        self.lines.address()
     }
 
     pub(super) fn settings(&self) -> &Settings {
-        &self.settings
+        self.lines.settings()
     }
 
     /// Security contexts negotiated so far.
@@ -130,19 +131,19 @@ impl Session {
     pub(super) async fn exchange(self: &Arc<Self>, request: &Request<'_>) -> Result<Reply, ServerError> {
         let mut renegotiated = false;
         loop {
-            let arrival = self.begin(request).await.map_err(|failure| self.error(failure))?;
-            self.put_back(arrival.connection);
+            let Arrival { octets, signed, repeated } =
+                self.ask(request).await.map_err(|failure| self.error(failure))?;
             let answered = |fault| self.error((Sent::Answered, fault));
             let unread = |error| self.error((Sent::Unknown, Fault::Malformed(error)));
-            let Some((mut key, transaction)) = arrival.signed else {
-                return Ok(Reply { message: Message::parse(&arrival.octets).map_err(unread)?, proof: None });
+            let Some((mut key, transaction)) = signed else {
+                return Ok(Reply { message: Message::parse(&octets).map_err(unread)?, proof: None, repeated });
             };
-            match transaction.verify(&mut key, &arrival.octets, clock::now()).map_err(unread)? {
+            match transaction.verify(&mut key, &octets, clock::now()).map_err(unread)? {
                 Answer::Verified(verified) => {
                     *lock(&self.clock_skew) = Some(verified.skew());
                     let form = verified.form();
                     self.tell_form(form);
-                    return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)) });
+                    return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)), repeated });
                 }
                 Answer::Unverified(_, Flaw::Rejected { error, .. }) if !renegotiated && self.forgets(&key, error) => {
                     renegotiated = true;
@@ -153,7 +154,7 @@ impl Session {
                     }
                     return Err(answered(key.rejected(error, signed)));
                 }
-                Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)) }),
+                Answer::Unverified(message, flaw) => return Ok(Reply { message, proof: Some(Err(flaw)), repeated }),
             }
         }
     }
@@ -172,21 +173,21 @@ impl Session {
     /// Says how the server signs, when that is known and when it changes.
     fn tell_form(&self, form: Form) {
         if lock(&self.form).replace(form) != Some(form) {
-            tracing::info!(server = %self.address, "signed answers verify: {form}");
+            tracing::info!(server = %self.address(), "signed answers verify: {form}");
         }
     }
 
     /// Tells the server to delete the security context, and closes the connection.
     pub(super) async fn close(&self) {
         if let Some(context) = self.current() {
-            let limit = MAX_FAREWELL.min(self.settings.timeout);
+            let limit = MAX_FAREWELL.min(self.settings().timeout);
             // It is a courtesy: the server forgets the context by itself in the end.
             if !matches!(timeout(limit, self.delete(context)).await, Ok(Ok(_))) {
-                tracing::debug!(server = %self.address, "the security context was not deleted");
+                tracing::debug!(server = %self.address(), "the security context was not deleted");
             }
         }
         *lock(&self.context) = None;
-        *lock(&self.idle) = None;
+        self.lines.close();
     }
 
     /// Asks the server to delete a security context (RFC 2930 §4.2).
@@ -197,43 +198,50 @@ impl Session {
         self.attempt(&request, Some(Key::Gss(context))).await
     }
 
-    /// Signs and sends a request, and waits for the first message of its answer.
-    async fn begin(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
-        let key = if request.signed { self.key().await.map_err(|fault| (Sent::Nothing, fault))? } else { None };
-        match self.attempt(request, key).await {
-            // An expired or broken context fails here, before anything was sent.
-            Err((sent, Fault::Sign { key, cause: KeyError::Gss(cause) })) => {
-                tracing::info!(server = %self.address, %key, %cause, "the security context has ended");
-                *lock(&self.context) = None;
-                let key = self.key().await.map_err(|fault| (sent, fault))?;
-                self.attempt(request, key).await
-            }
+    /// Sends a request with a key that is good, and waits for its answer.
+    async fn ask(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
+        match self.attempt(request, self.key_for(request).await?).await {
+            Err(failure) if self.has_ended(&failure) => self.attempt(request, self.key_for(request).await?).await,
             outcome => outcome,
         }
     }
 
-    /// One request over the idle connection, or over a new one where that is gone; signed afresh for each.
+    /// One request, signed with this key; over a new connection where the server has closed the one in use.
     async fn attempt(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Arrival, Failure> {
         let id = id_of(request.octets).map_err(|fault| (Sent::Nothing, fault))?;
-        if let Some(idle) = self.take_idle() {
-            match send(idle, id, request.octets, key.as_mut()).await {
-                // The server may have closed it in just this moment.
-                Err((Sent::Nothing, Fault::Send(_))) => {}
-                Err((_, Fault::Closed | Fault::Receive(_))) if request.repeatable => {}
-                outcome => return outcome,
+        let (mut sends, mut repeated) = (0, false);
+        loop {
+            sends += 1;
+            let (octets, signed) = sign(key.as_mut(), request.octets).map_err(|fault| (Sent::Nothing, fault))?;
+            match self.lines.ask(id, octets).await {
+                Ok(octets) => return Ok(Arrival { octets, signed, repeated }),
+                Err(Lost { sent, closed: true, .. })
+                    if sends < MAX_SENDS && (sent == Sent::Nothing || request.repeatable) =>
+                {
+                    repeated |= sent == Sent::Unknown;
+                }
+                Err(Lost { sent, fault, .. }) => return Err((if repeated { Sent::Unknown } else { sent }, fault)),
             }
         }
-        let connection = self.connect().await.map_err(|fault| (Sent::Nothing, fault))?;
-        send(connection, id, request.octets, key.as_mut()).await
     }
 
-    async fn connect(&self) -> Result<Connection, Fault> {
-        Connection::open(&self.address, self.settings.tls.as_ref(), self.settings.timeout).await
+    /// What a request is to be signed with, if at all.
+    async fn key_for(self: &Arc<Self>, request: &Request<'_>) -> Result<Option<Key>, Failure> {
+        if request.signed { self.key().await.map_err(|fault| (Sent::Nothing, fault)) } else { Ok(None) }
+    }
+
+    /// Whether an attempt failed because the security context has expired or is broken, before anything was sent; it
+    /// is dropped then.
+    fn has_ended(&self, failure: &Failure) -> bool {
+        let (_, Fault::Sign { key, cause: KeyError::Gss(cause) }) = failure else { return false };
+        tracing::info!(server = %self.address(), %key, %cause, "the security context has ended");
+        *lock(&self.context) = None;
+        true
     }
 
     /// What requests are signed with now; negotiates where there is nothing yet.
     async fn key(self: &Arc<Self>) -> Result<Option<Key>, Fault> {
-        match &self.settings.authentication {
+        match &self.settings().authentication {
             Authentication::Insecure => Ok(None),
             Authentication::Hmac { name, key } => Ok(Some(Key::Hmac { name: name.clone(), key: key.clone() })),
             Authentication::Gss(gss) => self.established(gss).await.map(|context| Some(Key::Gss(context))),
@@ -247,7 +255,7 @@ impl Session {
             }
             return Ok(context);
         }
-        let limit = self.settings.timeout;
+        let limit = self.settings().timeout;
         let _turn = timeout(limit, self.negotiating.lock()).await.map_err(|_| Fault::KdcSilent(limit))?;
         match self.current() {
             Some(context) => Ok(context),
@@ -264,9 +272,9 @@ impl Session {
 
     /// Negotiates a context over a connection of its own, which becomes the idle one.
     async fn negotiate_once(&self, gss: &Gss) -> Result<Arc<Context>, Fault> {
-        let target = gss.target(&self.address.host);
-        let mut negotiation = Negotiation::start(gss, target, self.settings.timeout).await?;
-        let mut connection = self.connect().await?;
+        let target = gss.target(&self.address().host);
+        let mut negotiation = Negotiation::start(gss, target, self.settings().timeout).await?;
+        let mut connection = self.lines.open().await?;
         loop {
             let id = random_id();
             let request = negotiation.request(id, clock::now())?;
@@ -276,10 +284,10 @@ impl Session {
                 Step::Ask(next) => negotiation = next,
                 Step::Established(context) => {
                     let context = Arc::new(context);
-                    tracing::info!(server = %self.address, key = %context.name, lifetime = ?context.lifetime,
+                    tracing::info!(server = %self.address(), key = %context.name, lifetime = ?context.lifetime,
                         "security context established");
                     *lock(&self.context) = Some(context.clone());
-                    self.put_back(connection);
+                    self.lines.put_back(connection);
                     return Ok(context);
                 }
             }
@@ -294,7 +302,7 @@ impl Session {
         let (session, gss) = (self.clone(), gss.clone());
         tokio::spawn(async move {
             if let Err(fault) = session.negotiate(&gss).await {
-                tracing::warn!(server = %session.address, error = &fault as &dyn Error, "the security context could not be renewed yet");
+                tracing::warn!(server = %session.address(), error = &fault as &dyn Error, "the security context could not be renewed yet");
                 sleep(RENEWAL_PAUSE).await;
             }
             session.renewing.store(false, Ordering::Release);
@@ -309,7 +317,7 @@ impl Session {
         if !matches!(error, TsigError::BadKey | TsigError::BadSig) {
             return false;
         }
-        tracing::info!(server = %self.address, key = %rejected.name, %error, "the server has lost the security context");
+        tracing::info!(server = %self.address(), key = %rejected.name, %error, "the server has lost the security context");
         let mut context = lock(&self.context);
         if context.as_ref().is_some_and(|current| Arc::ptr_eq(current, rejected)) {
             *context = None;
@@ -321,36 +329,9 @@ impl Session {
         lock(&self.context).clone().filter(|context| !context.remaining().is_zero())
     }
 
-    fn take_idle(&self) -> Option<Connection> {
-        let (mut connection, since) = lock(&self.idle).take()?;
-        (since.elapsed() < MAX_IDLE && connection.is_quiet()).then_some(connection)
-    }
-
-    fn put_back(&self, connection: Connection) {
-        *lock(&self.idle) = Some((connection, Instant::now()));
-    }
-
     fn error(&self, (sent, fault): Failure) -> ServerError {
-        ServerError { server: self.address.clone(), zone: None, sent, fault }
+        ServerError { server: self.address().clone(), zone: None, sent, fault }
     }
-}
-
-/// Signs and sends a message over a connection, and receives the first message of its answer.
-async fn send(connection: Connection, id: u16, message: &[u8], key: Option<&mut Key>) -> Result<Arrival, Failure> {
-    let (octets, signed) = match key {
-        None => (message.to_vec(), None),
-        Some(key) => {
-            let (octets, transaction) = sign(key, message).map_err(|fault| (Sent::Nothing, fault))?;
-            (octets, Some((key.clone(), transaction)))
-        }
-    };
-    let connection = connection.send(&octets).await.map_err(|fault| match fault {
-        // What was not written to its end cannot be read by the server.
-        Fault::Send(_) | Fault::NoRoom => (Sent::Nothing, fault),
-        fault => (Sent::Unknown, fault),
-    })?;
-    let (connection, octets) = connection.receive(id).await.map_err(|fault| (Sent::Unknown, fault))?;
-    Ok(Arrival { connection, octets, signed })
 }
 
 /// A server that has got new keys refuses tickets made for the old ones, for as long as they live: get fresh ones.
@@ -360,13 +341,15 @@ fn forget_tickets(gss: &Gss, fault: &Fault) {
     }
 }
 
-fn sign(key: &mut Key, message: &[u8]) -> Result<(Vec<u8>, Transaction), Fault> {
+fn sign(key: Option<&mut Key>, message: &[u8]) -> Result<(Vec<u8>, Signed), Fault> {
+    let Some(key) = key else { return Ok((message.to_vec(), None)) };
     let name = key.name().clone();
-    tsig::sign(key, &name, message, clock::now()).map_err(|error| match error {
+    let (octets, transaction) = tsig::sign(key, &name, message, clock::now()).map_err(|error| match error {
         SignError::Mac(cause) => Fault::Sign { key: name, cause },
         SignError::TooLarge => Fault::NoRoom,
         SignError::Wire(error) => Fault::Malformed(error),
-    })
+    })?;
+    Ok((octets, Some((key.clone(), transaction))))
 }
 
 /// The failure that a reply's code tells, if it does.

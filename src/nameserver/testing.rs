@@ -46,6 +46,8 @@ pub(crate) enum Reaction {
     Stream(Vec<(Vec<u8>, bool)>),
     /// An answer with another id.
     WrongId,
+    /// An answer after that to the next request.
+    AfterTheNext,
     /// An answer after a while.
     Late(Duration),
     /// An answer, then the end of the connection.
@@ -63,6 +65,8 @@ pub(crate) struct World {
     pub(super) script: VecDeque<Reaction>,
     pub(super) contexts: HashMap<Name, Acceptor>,
     pub(crate) requests: Vec<Message>,
+    /// An answer that waits for the next one.
+    held: Option<Vec<u8>>,
     pub(super) connections: usize,
     pub(super) negotiations: usize,
     pub(super) deleted: Vec<Name>,
@@ -112,6 +116,7 @@ impl FakeServer {
             script: VecDeque::new(),
             contexts: HashMap::new(),
             requests: Vec::new(),
+            held: None,
             connections: 0,
             negotiations: 0,
             deleted: Vec::new(),
@@ -231,7 +236,10 @@ impl World {
         }
         self.requests.push(message);
         let reaction = self.script.pop_front().unwrap_or(Reaction::Answer(Rcode::NOERROR));
-        self.perform(&reaction, octets)
+        let held = self.held.take();
+        let mut output = self.perform(&reaction, octets);
+        output.messages.extend(held);
+        output
     }
 
     fn perform(&mut self, reaction: &Reaction, octets: &[u8]) -> Output {
@@ -253,6 +261,10 @@ impl World {
                 let mut answer = self.answer(octets, good, false);
                 answer[0] ^= 0xff;
                 one(answer)
+            }
+            Reaction::AfterTheNext => {
+                self.held = Some(self.answer(octets, good, false));
+                Output::default()
             }
             Reaction::Late(delay) => Output { delay: *delay, ..one(self.answer(octets, good, false)) },
             Reaction::AnswerAndClose => Output { close: true, ..one(self.answer(octets, good, false)) },

@@ -51,7 +51,7 @@ impl Servers {
         let span = tracing::info_span!("exchange", server = %server.address());
         let answer = server.update(update).instrument(span).await;
         let rcode = match &answer {
-            Ok(UpdateReply { rcode, authenticity }) if authenticity.is_believable() => rcode.to_string(),
+            Ok(UpdateReply { rcode, authenticity, .. }) if authenticity.is_believable() => rcode.to_string(),
             Ok(UpdateReply { rcode, .. }) => format!("{rcode} unverified"),
             Err(_) => "none".to_owned(),
         };
@@ -62,7 +62,7 @@ impl Servers {
 
     /// What an answer to an update means.
     fn judge(&self, reply: &UpdateReply, update: &Update, server: &Server) -> Fate<Failure> {
-        let UpdateReply { rcode, authenticity } = reply;
+        let UpdateReply { rcode, authenticity, repeated } = reply;
         let about =
             |detail: &dyn fmt::Display| format!("name server {}, zone {}: {detail}", server.address(), update.zone);
         if *rcode == Rcode::NOERROR {
@@ -78,6 +78,8 @@ impl Servers {
             None => Failure::new(Cause::of_update(*rcode), about(rcode)),
         };
         match failure.cause {
+            // It may not hold any more because the update itself was applied the first time.
+            Cause::PrerequisiteFailed if *repeated => Fate::Unknown(failure),
             Cause::PrerequisiteFailed => Fate::PrerequisiteFailed(failure),
             Cause::NotAuthoritative => Fate::ZoneUnusable(failure),
             _ => Fate::Denied { failure, maybe_applied },

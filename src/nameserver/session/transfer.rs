@@ -3,11 +3,19 @@
 use std::sync::Arc;
 
 use super::super::clock;
+use super::super::connection::Connection;
 use super::super::error::{Fault, Sent, ServerError};
 use super::super::security::{Key, KeyError};
-use super::{Arrival, Request, Session, id_of, random_id, refusal};
+use super::{Failure, Request, Session, Signed, id_of, random_id, refusal, sign};
 use crate::dns::tsig::{Flaw, StreamError, Verified};
 use crate::dns::{Outcome, Progress, Transfer, TransferError};
+
+/// A first message that has come, the connection that may bring more, and what verifies them.
+struct Start {
+    connection: Connection,
+    octets: Vec<u8>,
+    signed: Signed,
+}
 
 impl Session {
     /// Transfers a zone; `transfer` makes each attempt afresh from its message id.
@@ -20,9 +28,9 @@ impl Session {
         loop {
             let attempt = transfer(random_id());
             let request = Request { octets: &attempt.request(), signed, repeatable: true };
-            let arrival = self.begin(&request).await.map_err(|failure| self.error(failure))?;
-            let key = arrival.signed.as_ref().map(|(key, _)| key.clone());
-            match (self.receive_transfer(attempt, &request, arrival).await, key) {
+            let start = self.start(&request).await.map_err(|failure| self.error(failure))?;
+            let key = start.signed.as_ref().map(|(key, _)| key.clone());
+            match (self.receive_transfer(attempt, &request, start).await, key) {
                 (Err(Fault::Rejected { error, .. }), Some(key)) if !renegotiated && self.forgets(&key, error) => {
                     renegotiated = true;
                 }
@@ -31,15 +39,36 @@ impl Session {
         }
     }
 
+    /// Sends the request with a key that is good, and waits for the first message.
+    async fn start(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, Failure> {
+        match self.start_with(request, self.key_for(request).await?).await {
+            Err(failure) if self.has_ended(&failure) => self.start_with(request, self.key_for(request).await?).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Over the idle connection, or over a new one where that is gone.
+    async fn start_with(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Start, Failure> {
+        if let Some(idle) = self.lines.take_idle() {
+            match begin(idle, request, key.as_mut()).await {
+                // The server may have closed it in just this moment.
+                Err((_, Fault::Send(_) | Fault::Closed | Fault::Receive(_))) => {}
+                outcome => return outcome,
+            }
+        }
+        let connection = self.lines.open().await.map_err(|fault| (Sent::Nothing, fault))?;
+        begin(connection, request, key.as_mut()).await
+    }
+
     /// Reads a transfer to its end; every message is verified before it is believed.
     async fn receive_transfer(
         &self,
         transfer: Transfer,
         request: &Request<'_>,
-        arrival: Arrival,
+        start: Start,
     ) -> Result<Outcome, Fault> {
         let id = id_of(request.octets)?;
-        let Arrival { mut connection, mut octets, signed } = arrival;
+        let Start { mut connection, mut octets, signed } = start;
         let mut stream = signed.map(|(key, transaction)| (key, transaction.into_stream()));
         let mut transfer = transfer;
         loop {
@@ -58,7 +87,7 @@ impl Session {
             }
             match progress {
                 Progress::Done(outcome) => {
-                    self.put_back(connection);
+                    self.lines.put_back(connection);
                     return Ok(outcome);
                 }
                 Progress::More(waiting) => transfer = waiting,
@@ -70,6 +99,16 @@ impl Session {
             };
         }
     }
+}
+
+/// Signs and sends a request over a connection of its own, and receives the first message of its answer.
+async fn begin(connection: Connection, request: &Request<'_>, key: Option<&mut Key>) -> Result<Start, Failure> {
+    let unsent = |fault| (Sent::Nothing, fault);
+    let id = id_of(request.octets).map_err(unsent)?;
+    let (octets, signed) = sign(key, request.octets).map_err(unsent)?;
+    let connection = connection.send(&octets).await.map_err(unsent)?;
+    let (connection, octets) = connection.receive(id).await.map_err(|fault| (Sent::Unknown, fault))?;
+    Ok(Start { connection, octets, signed })
 }
 
 /// What a message that does not verify means: its code is a hint why nothing came, and its contents are worth nothing.

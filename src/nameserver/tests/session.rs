@@ -123,7 +123,7 @@ async fn defect_19_answers_are_classified_by_their_signature() {
     ];
     for (reaction, rcode, authenticity) in cases {
         fake.then([reaction]);
-        assert_eq!(server.update(&update()).await.unwrap(), UpdateReply { rcode, authenticity });
+        assert_eq!(server.update(&update()).await.unwrap(), UpdateReply { rcode, authenticity, repeated: false });
     }
     succeed(&server).await;
     assert_eq!(fake.world().negotiations, 1);
@@ -218,7 +218,7 @@ async fn defect_24_a_cancelled_request_leaves_no_answer_behind_for_the_next_one(
     sleep(Duration::from_millis(120)).await;
     succeed(&server).await;
     let world = fake.world();
-    assert_eq!((world.negotiations, world.connections), (1, 2));
+    assert_eq!((world.negotiations, world.connections), (1, 1));
 }
 
 #[tokio::test]
@@ -252,6 +252,60 @@ async fn parallel_requests_do_not_get_each_others_answers() {
         task.await.unwrap();
     }
     assert_eq!(fake.world().negotiations, 1);
+}
+
+#[tokio::test]
+async fn requests_in_flight_share_a_connection_and_are_answered_in_any_order() {
+    let fake = FakeServer::start().await;
+    let server = fake.client(FakeKerberos::new().authentication());
+    succeed(&server).await;
+    fake.then([Reaction::AfterTheNext]);
+    let (update, zone) = (update(), zone());
+    let (first, second) = tokio::join!(server.update(&update), server.soa(&zone));
+    assert_eq!((first.unwrap().rcode, second.unwrap().serial), (Rcode::NOERROR, 7));
+    let world = fake.world();
+    assert_eq!((world.connections, world.requests.len()), (1, 3));
+}
+
+#[tokio::test]
+async fn requests_that_come_while_there_is_no_connection_open_one_for_all() {
+    let fake = FakeServer::start().await;
+    let server = fake.client(hmac());
+    let zone = zone();
+    let outcomes = futures_util::future::join_all((0..8).map(|_| server.soa(&zone))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(fake.world().connections, 1);
+}
+
+/// Of three in flight the server answers one, and closes: what prerequisites guard is sent again, the other is not.
+#[tokio::test]
+async fn all_that_is_in_flight_on_a_connection_that_closes_is_lost_and_only_what_is_guarded_sent_again() {
+    let fake = FakeServer::start().await;
+    let server = fake.client(hmac());
+    succeed(&server).await;
+    fake.then([Reaction::AnswerAndClose]);
+    let apex = zone().as_name().clone();
+    let guarded = Update { prerequisites: vec![crate::dns::Prerequisite::NameInUse(apex)], ..update() };
+    let unguarded = update();
+    let sent = [server.update(&unguarded), server.update(&guarded), server.update(&unguarded)];
+    let outcomes = futures_util::future::join_all(sent).await;
+    assert!(!outcomes[0].as_ref().unwrap().repeated);
+    assert!(outcomes[1].as_ref().unwrap().repeated);
+    assert_eq!(outcomes[2].as_ref().unwrap_err().sent, Sent::Unknown);
+    let world = fake.world();
+    assert_eq!((world.connections, world.requests.len()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_fails_all_that_is_in_flight_there() {
+    let fake = FakeServer::start().await;
+    let server = fake.client(hmac());
+    fake.then([Reaction::Silence, Reaction::Silence]);
+    let start = Instant::now();
+    let zone = zone();
+    let (first, second) = tokio::join!(server.soa(&zone), server.soa(&zone));
+    assert!(first.unwrap_err().is_timeout() && second.unwrap_err().is_timeout());
+    assert!(start.elapsed() < 2 * TIMEOUT);
 }
 
 #[tokio::test]

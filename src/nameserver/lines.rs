@@ -1,0 +1,320 @@
+//! The connections to one server.
+//!
+//! Requests with one answer share a connection, and are told apart by their ids, in whatever order they are answered
+//! (RFC 7766 §6.2.1.1 and §7). It is served by a task while anything is in flight there, and idle between; so nobody who
+//! leaves can leave it in the middle of a message. A transfer or a negotiation has a connection for itself, so that no
+//! request waits behind it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connection::{Connection, response_id};
+use super::error::{Fault, Sent};
+use super::session::Settings;
+use crate::dns::ServerAddress;
+
+/// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
+const MAX_IDLE: Duration = Duration::from_secs(15);
+
+/// The connections to one server.
+pub(super) struct Lines {
+    address: ServerAddress,
+    settings: Arc<Settings>,
+    kept: Mutex<Kept>,
+    /// Held while a connection to share is being opened, so that one is enough for all who wait.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// What is kept for the next request.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Idle(Connection, Instant),
+    Shared(Line),
+}
+
+/// A connection that requests share.
+#[derive(Clone)]
+struct Line {
+    calls: mpsc::UnboundedSender<Call>,
+    /// Whether the server has answered on it before: if it closes then, it need not be dead (RFC 7766 §6.2.4).
+    used: Arc<AtomicBool>,
+}
+
+/// A signed request, and where its answer goes.
+struct Call {
+    id: u16,
+    message: Vec<u8>,
+    told: oneshot::Sender<Result<Vec<u8>, Lost>>,
+}
+
+/// A request without an answer.
+#[derive(Debug, Clone)]
+pub(super) struct Lost {
+    pub(super) sent: Sent,
+    pub(super) fault: Fault,
+    /// Whether nothing more is said of the server by this than that it closed a connection that it had used.
+    pub(super) closed: bool,
+}
+
+impl Lines {
+    pub(super) fn new(address: ServerAddress, settings: Arc<Settings>) -> Self {
+        Self { address, settings, kept: Mutex::default(), opening: tokio::sync::Mutex::default() }
+    }
+
+    pub(super) const fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A new connection.
+    pub(super) async fn open(&self) -> Result<Connection, Fault> {
+        Connection::open(&self.address, self.settings.tls.as_ref(), self.settings.timeout).await
+    }
+
+    /// The idle connection, for whoever wants it for himself.
+    pub(super) fn take_idle(&self) -> Option<Connection> {
+        let mut kept = self.lock();
+        match std::mem::take(&mut *kept) {
+            Kept::Idle(connection, since) => if_fresh(connection, since),
+            other => {
+                *kept = other;
+                None
+            }
+        }
+    }
+
+    /// Keeps a connection on which nothing is in flight, unless another one is kept already.
+    pub(super) fn put_back(&self, connection: Connection) {
+        let mut kept = self.lock();
+        if !matches!(&*kept, Kept::Shared(_)) {
+            *kept = Kept::Idle(connection, Instant::now());
+        }
+    }
+
+    /// Keeps nothing any more; what is in flight is still answered.
+    pub(super) fn close(&self) {
+        *self.lock() = Kept::Nothing;
+    }
+
+    /// Sends a request over the connection that is shared, and receives its answer.
+    pub(super) async fn ask(self: &Arc<Self>, id: u16, message: Vec<u8>) -> Result<Vec<u8>, Lost> {
+        let (told, answer) = oneshot::channel();
+        if let Err(call) = self.take_call(Call { id, message, told }) {
+            let unsent = |fault| Lost { sent: Sent::Nothing, fault, closed: false };
+            let limit = self.settings.timeout;
+            let turn = timeout(limit, self.opening.lock()).await;
+            let _turn = turn.map_err(|_| unsent(Fault::ConnectTimeout(limit)))?;
+            // Whoever had the turn before may have opened one.
+            if let Err(call) = self.take_call(call) {
+                let connection = self.open().await.map_err(unsent)?;
+                self.share(&mut self.lock(), connection, false, call);
+            }
+        }
+        answer.await.unwrap_or(Err(Lost { sent: Sent::Unknown, fault: Fault::Closed, closed: false }))
+    }
+
+    /// Hands a call to the connection that is kept; gives it back where there is none.
+    fn take_call(self: &Arc<Self>, call: Call) -> Result<(), Call> {
+        let mut kept = self.lock();
+        match std::mem::take(&mut *kept) {
+            Kept::Shared(line) => {
+                let outcome = line.calls.send(call).map_err(|refused| refused.0);
+                if outcome.is_ok() {
+                    *kept = Kept::Shared(line);
+                }
+                outcome
+            }
+            Kept::Idle(connection, since) => match if_fresh(connection, since) {
+                Some(connection) => {
+                    self.share(&mut kept, connection, true, call);
+                    Ok(())
+                }
+                None => Err(call),
+            },
+            Kept::Nothing => Err(call),
+        }
+    }
+
+    fn share(self: &Arc<Self>, kept: &mut Kept, connection: Connection, is_used: bool, call: Call) {
+        let (calls, queue) = mpsc::unbounded_channel();
+        let used = Arc::new(AtomicBool::new(is_used));
+        // The queue is open: its other end is here.
+        let _ = calls.send(call);
+        *kept = Kept::Shared(Line { calls, used: Arc::clone(&used) });
+        let task = Task { queue, used, in_flight: HashMap::new(), held_up: Vec::new() };
+        tokio::spawn(serve(Arc::clone(self), connection, task));
+    }
+
+    /// The connection is idle now; it comes back where a call has come in just this moment.
+    fn retire(&self, task: &Task, connection: Connection) -> Option<Connection> {
+        let mut kept = self.lock();
+        if !task.queue.is_empty() {
+            return Some(connection);
+        }
+        if task.is_kept(&kept) {
+            *kept = Kept::Idle(connection, Instant::now());
+        }
+        None
+    }
+
+    /// The connection is of no use any more; nobody sends over it from now on.
+    fn forget(&self, task: &mut Task) {
+        let mut kept = self.lock();
+        if task.is_kept(&kept) {
+            *kept = Kept::Nothing;
+        }
+        task.queue.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that was idle, if it can still be used.
+fn if_fresh(mut connection: Connection, since: Instant) -> Option<Connection> {
+    (since.elapsed() < MAX_IDLE && connection.is_quiet()).then_some(connection)
+}
+
+/// What serves a shared connection.
+struct Task {
+    queue: mpsc::UnboundedReceiver<Call>,
+    used: Arc<AtomicBool>,
+    in_flight: HashMap<u16, Waiting>,
+    /// Calls whose id another one in flight has.
+    held_up: Vec<Call>,
+}
+
+struct Waiting {
+    due: Instant,
+    told: oneshot::Sender<Result<Vec<u8>, Lost>>,
+}
+
+/// Serves a shared connection until nothing is in flight there, or it breaks.
+async fn serve(lines: Arc<Lines>, mut connection: Connection, mut task: Task) {
+    let limit = lines.settings.timeout;
+    let fault = loop {
+        if task.in_flight.is_empty() {
+            match lines.retire(&task, connection) {
+                Some(open) => connection = open,
+                None => return,
+            }
+        }
+        let due = task.in_flight.values().map(|waiting| waiting.due).min();
+        let outcome = tokio::select! {
+            message = connection.message(), if due.is_some() => match message {
+                Ok(message) => task.answer(&mut connection, message).await,
+                Err(fault) => Err(fault),
+            },
+            Some(call) = task.queue.recv() => task.send(&mut connection, call).await,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Err(Fault::Silent(limit)),
+        };
+        if let Err(fault) = outcome {
+            break fault;
+        }
+    };
+    lines.forget(&mut task);
+    task.fail(&fault);
+}
+
+impl Task {
+    fn is_kept(&self, kept: &Kept) -> bool {
+        matches!(kept, Kept::Shared(line) if Arc::ptr_eq(&line.used, &self.used))
+    }
+
+    async fn send(&mut self, connection: &mut Connection, call: Call) -> Result<(), Fault> {
+        if self.in_flight.contains_key(&call.id) {
+            self.held_up.push(call);
+            return Ok(());
+        }
+        let Call { id, message, told } = call;
+        match connection.write(&message).await {
+            Ok(()) => {
+                self.in_flight.insert(id, Waiting { due: Instant::now() + connection.timeout(), told });
+                Ok(())
+            }
+            Err(fault) => {
+                // What was not written to its end cannot be read by the server.
+                let sent = if matches!(fault, Fault::Silent(_)) { Sent::Unknown } else { Sent::Nothing };
+                // Whoever waits no longer need not know.
+                let _ = told.send(Err(lost(&self.used, sent, &fault)));
+                Err(fault)
+            }
+        }
+    }
+
+    /// Tells an answer to whom it belongs; one that belongs to nobody makes the connection worthless.
+    async fn answer(&mut self, connection: &mut Connection, message: Vec<u8>) -> Result<(), Fault> {
+        let answered = response_id(&message)?.and_then(|id| Some((id, self.in_flight.remove(&id)?)));
+        let Some((id, waiting)) = answered else { return Err(Fault::WrongAnswer) };
+        self.used.store(true, Ordering::Relaxed);
+        let _ = waiting.told.send(Ok(message));
+        match self.held_up.iter().position(|call| call.id == id) {
+            Some(at) => {
+                let call = self.held_up.swap_remove(at);
+                self.send(connection, call).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing more comes over this connection.
+    fn fail(mut self, fault: &Fault) {
+        for (_, waiting) in self.in_flight.drain() {
+            let _ = waiting.told.send(Err(lost(&self.used, Sent::Unknown, fault)));
+        }
+        let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
+        for call in self.held_up.drain(..).chain(queued) {
+            let _ = call.told.send(Err(lost(&self.used, Sent::Nothing, fault)));
+        }
+    }
+}
+
+fn lost(used: &AtomicBool, sent: Sent, fault: &Fault) -> Lost {
+    let is_closed = matches!(fault, Fault::Send(_) | Fault::Receive(_) | Fault::Closed);
+    Lost { sent, fault: fault.clone(), closed: is_closed && used.load(Ordering::Relaxed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::testing::{hmac, settings};
+    use super::*;
+
+    /// Two of many requests in flight may have got the same id by chance.
+    #[tokio::test]
+    async fn a_request_waits_while_another_of_its_id_is_in_flight() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = ServerAddress { host: "ns1.test".into(), address: Some(Ipv4Addr::LOCALHOST.into()), port };
+        let lines = Arc::new(Lines::new(address, settings(hmac())));
+        let request = |last: u8| vec![0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                let mut framed = [0; 15];
+                stream.read_exact(&mut framed).await.unwrap();
+                let more = timeout(Duration::from_millis(50), stream.read_u8()).await;
+                assert!(more.is_err(), "the second was sent before the first was answered");
+                framed[4] |= 0x80;
+                stream.write_all(&framed).await.unwrap();
+            }
+        };
+        let (first, second, ()) = tokio::join!(lines.ask(0x1234, request(1)), lines.ask(0x1234, request(2)), server);
+        assert_eq!((first.unwrap()[12], second.unwrap()[12]), (1, 2));
+    }
+}
