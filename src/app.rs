@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Authentication, Config, Kerberos, LoadBalancing};
-use crate::gss::{Credential, MitBackend};
+use crate::gss::{Credential, Initiator, MitBackend};
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Pool, PoolSettings, Settings, Strategy, Tls, TlsError, TlsSettings};
 use crate::plan::{Policy, Protected};
@@ -177,10 +177,10 @@ pub fn credential(kerberos: &Kerberos) -> Arc<Credential> {
 pub fn session_settings(config: &Config, credential: Option<&Arc<Credential>>) -> Result<Settings, TlsError> {
     let authentication = match (&config.authentication, credential) {
         (Authentication::Gss(kerberos), Some(credential)) => {
-            nameserver::Authentication::gss(credential.clone(), kerberos.realm.clone())
+            nameserver::Authentication::gss(Initiator::new(credential.clone()), kerberos.realm.clone())
         }
         (Authentication::Gss(kerberos), None) => {
-            nameserver::Authentication::gss(self::credential(kerberos), kerberos.realm.clone())
+            nameserver::Authentication::gss(Initiator::new(self::credential(kerberos)), kerberos.realm.clone())
         }
         (Authentication::Tsig(key), _) => {
             nameserver::Authentication::Hmac { name: key.name.clone(), key: key.key.clone() }

@@ -139,7 +139,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// The name of a service as Kerberos asks for it: `DNS/fqdn@REALM`.
+/// The name of a service as Kerberos asks for it: `DNS/fqdn@REALM`, `ldap/fqdn@REALM`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TargetName {
     service: &'static str,
@@ -152,6 +152,12 @@ impl TargetName {
     #[must_use]
     pub fn dns(host: &str, realm: &Realm) -> Self {
         Self::new("DNS", host, realm)
+    }
+
+    /// The LDAP service of a host; the name is treated alike.
+    #[must_use]
+    pub fn ldap(host: &str, realm: &Realm) -> Self {
+        Self::new("ldap", host, realm)
     }
 
     fn new(service: &'static str, host: &str, realm: &Realm) -> Self {

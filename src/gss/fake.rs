@@ -7,13 +7,15 @@ use std::time::Duration;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::{GssBackend, GssError, SecurityContext};
+use super::{GssBackend, GssError, SealingContext, SecurityContext};
 use crate::kerberos::TargetName;
 
 /// Opens every token, so that others are refused.
 const MAGIC: &[u8] = b"fake-krb5";
 /// Octets of the sequence number before the MAC.
 const SEQUENCE: usize = 8;
+/// Octets of a MIC.
+const MIC: usize = SEQUENCE + 32;
 /// A message this far behind the newest is too old to be told from a duplicate (as MIT Kerberos).
 const REPLAY_WINDOW: u64 = 64;
 
@@ -94,9 +96,18 @@ impl FakeKerberos {
 
     /// The acceptor's side of a new context, for a fake server.
     #[must_use]
-    pub fn acceptor(&self) -> Box<dyn SecurityContext> {
+    pub fn acceptor(&self) -> Box<dyn SealingContext> {
         let two_rounds = self.lock().two_rounds;
         Box::new(FakeContext::new(self, Side::Acceptor, String::new(), two_rounds))
+    }
+
+    fn initiator(&self, target: &TargetName) -> FakeContext {
+        let target = target.to_string();
+        let mut script = self.lock();
+        script.targets.push(target.clone());
+        let two_rounds = script.two_rounds;
+        drop(script);
+        FakeContext::new(self, Side::Initiator, target, two_rounds)
     }
 
     fn lock(&self) -> MutexGuard<'_, Script> {
@@ -129,12 +140,11 @@ impl GssBackend for FakeKerberos {
     }
 
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError> {
-        let target = target.to_string();
-        let mut script = self.lock();
-        script.targets.push(target.clone());
-        let two_rounds = script.two_rounds;
-        drop(script);
-        Ok(Box::new(FakeContext::new(self, Side::Initiator, target, two_rounds)))
+        Ok(Box::new(self.initiator(target)))
+    }
+
+    fn initiate_sealing(&self, target: &TargetName) -> Result<Box<dyn SealingContext>, GssError> {
+        Ok(Box::new(self.initiator(target)))
     }
 }
 
@@ -156,6 +166,8 @@ struct FakeContext {
     next: u64,
     newest: Option<u64>,
     seen: Vec<u64>,
+    /// Number of the message to unwrap next.
+    due: u64,
 }
 
 impl FakeContext {
@@ -175,6 +187,7 @@ impl FakeContext {
             next: 0,
             newest: None,
             seen: Vec::new(),
+            due: 0,
         }
     }
 
@@ -225,6 +238,10 @@ impl FakeContext {
         Ok(())
     }
 
+    fn peer(&self) -> Side {
+        if self.side == Side::Initiator { Side::Acceptor } else { Side::Initiator }
+    }
+
     fn completed(&self) -> Result<(), GssError> {
         if self.complete { Ok(()) } else { Err(failed("No context has been established")) }
     }
@@ -271,13 +288,35 @@ impl SecurityContext for FakeContext {
         self.completed()?;
         let invalid = || failed("A token had an invalid Message Integrity Check (MIC)");
         let (sequence, mac) = mic.split_first_chunk::<SEQUENCE>().ok_or_else(invalid)?;
-        let peer = if self.side == Side::Initiator { Side::Acceptor } else { Side::Initiator };
-        self.mac(peer, *sequence, message)?.verify_slice(mac).map_err(|_| invalid())?;
+        self.mac(self.peer(), *sequence, message)?.verify_slice(mac).map_err(|_| invalid())?;
         self.note(u64::from_be_bytes(*sequence))
     }
 
     fn lifetime(&self) -> Result<Duration, GssError> {
         Ok(self.realm.lifetime())
+    }
+}
+
+/// A wrapped message: its MIC, whether it is sealed, and its octets, turned over where it is.
+impl SealingContext for FakeContext {
+    fn wrap(&mut self, sealed: bool, message: &[u8]) -> Result<Vec<u8>, GssError> {
+        let octets = message.iter().map(|octet| if sealed { !octet } else { *octet });
+        let body: Vec<u8> = std::iter::once(u8::from(sealed)).chain(octets).collect();
+        Ok([self.mic(&body)?, body].concat())
+    }
+
+    fn unwrap(&mut self, message: &[u8]) -> Result<Vec<u8>, GssError> {
+        self.completed()?;
+        let invalid = || failed("A token had an invalid Message Integrity Check (MIC)");
+        let (mic, body) = message.split_at_checked(MIC).ok_or_else(invalid)?;
+        let (sequence, mac) = mic.split_first_chunk::<SEQUENCE>().ok_or_else(invalid)?;
+        self.mac(self.peer(), *sequence, body)?.verify_slice(mac).map_err(|_| invalid())?;
+        if u64::from_be_bytes(*sequence) != self.due {
+            return Err(failed("An expected per-message token was not received"));
+        }
+        self.due += 1;
+        let (&sealed, octets) = body.split_first().ok_or_else(invalid)?;
+        Ok(octets.iter().map(|octet| if sealed == 1 { !octet } else { *octet }).collect())
     }
 }
 
@@ -290,9 +329,9 @@ mod tests {
     use super::*;
     use crate::kerberos::Realm;
 
-    fn established(kerberos: &FakeKerberos) -> (Box<dyn SecurityContext>, Box<dyn SecurityContext>) {
+    fn established(kerberos: &FakeKerberos) -> (Box<dyn SealingContext>, Box<dyn SealingContext>) {
         let realm = Realm::parse("EXAMPLE.TEST").unwrap().realm;
-        let mut initiator = kerberos.initiate(&TargetName::dns("ns1.example.test", &realm)).unwrap();
+        let mut initiator = kerberos.initiate_sealing(&TargetName::dns("ns1.example.test", &realm)).unwrap();
         let mut acceptor = kerberos.acceptor();
         let mut token = initiator.step(None).unwrap();
         while let Some(sent) = token {
@@ -334,5 +373,20 @@ mod tests {
         acceptor.verify_mic(b"m", &mics[64]).unwrap();
         acceptor.verify_mic(b"m", &mics[1]).unwrap();
         assert!(acceptor.verify_mic(b"m", &mics[0]).is_err());
+    }
+
+    #[test]
+    fn what_is_wrapped_is_unwrapped_once_and_in_order() {
+        let (mut initiator, mut acceptor) = established(&FakeKerberos::new());
+        let wrapped: Vec<_> = (0..4).map(|n| initiator.wrap(n % 2 == 0, &[n; 3]).unwrap()).collect();
+        assert_eq!(acceptor.unwrap(&wrapped[0]).unwrap(), [0; 3]);
+        assert!(acceptor.unwrap(&wrapped[0]).is_err(), "a replay");
+        assert_eq!(acceptor.unwrap(&wrapped[1]).unwrap(), [1; 3]);
+        assert!(acceptor.unwrap(&wrapped[3]).is_err(), "a gap");
+        let mut forged = wrapped[2].clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert!(acceptor.unwrap(&forged).is_err() && acceptor.unwrap(&[]).is_err());
+        assert!(initiator.unwrap(&wrapped[2]).is_err(), "its own message came back");
+        assert_eq!(acceptor.unwrap(&wrapped[2]).unwrap(), [2; 3]);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::{GssBackend, GssError, SecurityContext, code};
+use super::{GssBackend, GssError, SealingContext, SecurityContext, code};
 use crate::kerberos::{CredentialSource, Principal, TargetName};
 
 /// A ticket is renewed this long before it ends, or at a fifth of its life if that is less.
@@ -201,6 +201,11 @@ impl GssBackend for Credential {
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError> {
         self.acquire()?;
         self.backend.initiate(target)
+    }
+
+    fn initiate_sealing(&self, target: &TargetName) -> Result<Box<dyn SealingContext>, GssError> {
+        self.acquire()?;
+        self.backend.initiate_sealing(target)
     }
 }
 

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::context::MitContext;
 use super::error::code;
 use super::keytab::{self, KeytabError};
-use super::{GssBackend, GssError, SecurityContext, credential};
+use super::{GssBackend, GssError, SealingContext, SecurityContext, credential};
 use crate::given;
 use crate::kerberos::{CredentialSource, Principal, TargetName};
 
@@ -103,6 +103,22 @@ impl MitBackend {
         Ok(life)
     }
 
+    /// The credential that is held, be it stale; a new one where none is.
+    fn credential(&self) -> Result<Cred, GssError> {
+        let held = |held: &Held| {
+            held.credential.as_ref().filter(|held| held.left().is_some()).map(|held| held.credential.clone())
+        };
+        let credential = held(&self.lock());
+        let credential = match credential {
+            Some(credential) => Some(credential),
+            None => {
+                self.fresh()?;
+                held(&self.lock())
+            }
+        };
+        credential.ok_or_else(|| expired(&self.source))
+    }
+
     /// Empties the cache of a former generation. The latest but one stays: a context may just be fetching its ticket with it.
     fn discard(&self, generation: u32) {
         if matches!(self.source, CredentialSource::Keytab(_)) {
@@ -178,19 +194,11 @@ impl GssBackend for MitBackend {
     }
 
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError> {
-        let held = |held: &Held| {
-            held.credential.as_ref().filter(|held| held.left().is_some()).map(|held| held.credential.clone())
-        };
-        let credential = held(&self.lock());
-        let credential = match credential {
-            Some(credential) => Some(credential),
-            None => {
-                self.fresh()?;
-                held(&self.lock())
-            }
-        };
-        let credential = credential.ok_or_else(|| expired(&self.source))?;
-        Ok(Box::new(MitContext::new(credential, target)?))
+        Ok(Box::new(MitContext::new(self.credential()?, target)?))
+    }
+
+    fn initiate_sealing(&self, target: &TargetName) -> Result<Box<dyn SealingContext>, GssError> {
+        Ok(Box::new(MitContext::sealing(self.credential()?, target)?))
     }
 }
 

@@ -8,12 +8,14 @@ mod context;
 mod credential;
 mod error;
 pub mod fake;
+mod initiator;
 pub mod keytab;
 pub mod krb5_conf;
 mod life;
 mod mit;
 
 pub use error::{GssError, code};
+pub use initiator::{InitiateError, Initiated, Initiator};
 pub use life::{Credential, CredentialState};
 pub use mit::MitBackend;
 
@@ -36,6 +38,13 @@ pub trait GssBackend: Send + Sync + 'static {
     /// # Errors
     /// When no credential is held and none can be had.
     fn initiate(&self, target: &TargetName) -> Result<Box<dyn SecurityContext>, GssError>;
+
+    /// As [`initiate`](Self::initiate), for a stream that is sealed: CONF and SEQUENCE too, so that nothing in it can be
+    /// read, left out or put elsewhere.
+    ///
+    /// # Errors
+    /// As [`initiate`](Self::initiate).
+    fn initiate_sealing(&self, target: &TargetName) -> Result<Box<dyn SealingContext>, GssError>;
 }
 
 /// One side of a security context; the initiator's, but in tests.
@@ -66,4 +75,19 @@ pub trait SecurityContext: Send + 'static {
     /// # Errors
     /// When it has expired.
     fn lifetime(&self) -> Result<Duration, GssError>;
+}
+
+/// A security context whose messages come one after another, sealed.
+pub trait SealingContext: SecurityContext {
+    /// Signs a message, and seals it where that is asked for (RFC 2743 §2.3.3).
+    ///
+    /// # Errors
+    /// When the context is not complete or has expired.
+    fn wrap(&mut self, sealed: bool, message: &[u8]) -> Result<Vec<u8>, GssError>;
+
+    /// Opens a message, sealed or only signed (RFC 2743 §2.3.4).
+    ///
+    /// # Errors
+    /// When it is not the acceptor's next one.
+    fn unwrap(&mut self, message: &[u8]) -> Result<Vec<u8>, GssError>;
 }

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
-
 use super::error::Fault;
 use super::security::{Context, Gss, Key, gss_tsig};
 use crate::dns::tkey::{Mode, TkeyAnswer, TkeyQuery};
 use crate::dns::tsig::{Answer, Transaction};
 use crate::dns::{Message, Name};
-use crate::gss::{GssError, SecurityContext};
+use crate::gss::{InitiateError, Initiated, SecurityContext};
 use crate::kerberos::TargetName;
 
 /// More round trips than any mechanism needs: Kerberos takes one, SPNEGO two.
@@ -36,23 +33,13 @@ pub(super) enum Step {
 
 impl Negotiation {
     /// Gets the credential and the service ticket, which may take a KDC, and with them the first token.
-    ///
-    /// A call that is given up goes on in its thread; until it ends no other is started, so that a silent KDC holds one
-    /// thread and not one per request.
     pub(super) async fn start(gss: &Gss, target: TargetName, timeout: Duration) -> Result<Self, Fault> {
-        let deadline = Instant::now() + timeout;
-        let silent = || Fault::KdcSilent(timeout);
-        let turn = timeout_at(deadline, gss.kdc.clone().acquire_owned()).await.map_err(|_| silent())?;
-        let backend = gss.backend.clone();
-        let first_step = spawn_blocking(move || {
-            let _turn = turn;
-            let credential = backend.acquire()?;
-            let mut context = backend.initiate(&target)?;
-            let token = context.step(None)?;
-            Ok::<_, GssError>((credential, context, token))
-        });
-        let outcome = timeout_at(deadline, first_step).await.map_err(|_| silent())?;
-        let (credential, context, token) = outcome.map_err(|_| Fault::Stalled)?.map_err(Fault::Kerberos)?;
+        let initiated = gss.initiator.initiate(target, timeout).await.map_err(|error| match error {
+            InitiateError::Kerberos(error) => Fault::Kerberos(error),
+            InitiateError::KdcSilent(limit) => Fault::KdcSilent(limit),
+            InitiateError::BrokenOff => Fault::Stalled,
+        })?;
+        let Initiated { context, token, credential } = initiated;
         let token = token.ok_or(Fault::Stalled)?;
         Ok(Self { name: random_name(), context, token, credential, round: 1 })
     }

@@ -5,13 +5,12 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::error::Fault;
 use crate::dns::Name;
 use crate::dns::tsig::{BadMac, HmacKey, Mac, TsigError};
-use crate::gss::{GssBackend, GssError, SecurityContext};
+use crate::gss::{GssError, Initiator, SecurityContext};
 use crate::kerberos::{Realm, TargetName};
 
 /// The algorithm's name (RFC 3645 §6).
@@ -38,21 +37,31 @@ pub enum Authentication {
 /// GSS-TSIG with one realm, which nothing can change.
 #[derive(Clone)]
 pub struct Gss {
-    pub(super) backend: Arc<dyn GssBackend>,
+    pub(super) initiator: Initiator,
     realm: Realm,
-    /// One call at a time may wait for a KDC: a silent one blocks its thread for half a minute.
-    pub(super) kdc: Arc<Semaphore>,
 }
 
 impl Authentication {
     /// GSS-TSIG with this source of security contexts, in this realm.
     #[must_use]
-    pub fn gss(backend: Arc<dyn GssBackend>, realm: Realm) -> Self {
-        Self::Gss(Gss { backend, realm, kdc: Arc::new(Semaphore::new(1)) })
+    pub fn gss(initiator: Initiator, realm: Realm) -> Self {
+        Self::Gss(Gss { initiator, realm })
     }
 }
 
 impl Gss {
+    /// Where contexts begin; shared by all that need one, so that one call at a time waits for a KDC.
+    #[must_use]
+    pub const fn initiator(&self) -> &Initiator {
+        &self.initiator
+    }
+
+    /// The realm.
+    #[must_use]
+    pub const fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
     /// The Kerberos name of the DNS service on this host; the realm is the one given at construction.
     pub(super) fn target(&self, host: &str) -> TargetName {
         TargetName::dns(host, &self.realm)
@@ -172,6 +181,7 @@ fn name(labels: &[&str]) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gss::GssBackend as _;
     use crate::nameserver::testing::FakeKerberos;
 
     /// A context of ten seconds that is this old.

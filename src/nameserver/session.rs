@@ -337,7 +337,7 @@ impl Session {
 /// A server that has got new keys refuses tickets made for the old ones, for as long as they live: get fresh ones.
 fn forget_tickets(gss: &Gss, fault: &Fault) {
     if matches!(fault, Fault::Tkey(TkeyError::Refused(Rcode::BADKEY))) {
-        gss.backend.forget();
+        gss.initiator.forget_tickets();
     }
 }
 

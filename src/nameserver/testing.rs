@@ -19,7 +19,7 @@ use crate::dns::tkey::{Mode, TkeyQuery};
 use crate::dns::tsig::testing::{Received, Signing, mac_of, receive};
 use crate::dns::tsig::{BadMac, HmacAlgorithm, HmacKey, Mac};
 use crate::dns::{Message, Name, Opcode, RecordType, ServerAddress};
-use crate::gss::{GssBackend, GssError, SecurityContext};
+use crate::gss::{GssBackend, GssError, Initiator, SealingContext, SecurityContext};
 use crate::kerberos::{Realm, TargetName};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
@@ -518,7 +518,7 @@ impl FakeKerberos {
     }
 
     pub(super) fn authentication(self: &Arc<Self>) -> Authentication {
-        Authentication::gss(self.clone(), Realm::parse("EXAMPLE.TEST").unwrap().realm)
+        Authentication::gss(Initiator::new(self.clone()), Realm::parse("EXAMPLE.TEST").unwrap().realm)
     }
 }
 
@@ -544,6 +544,10 @@ impl GssBackend for FakeKerberos {
         let lifetime = *self.lifetime.lock().unwrap();
         let half = Half::new(Some((b'I', b'A')), &key);
         Ok(Box::new(FakeContext { key, half, round: 0, complete: false, lifetime }))
+    }
+
+    fn initiate_sealing(&self, _: &TargetName) -> Result<Box<dyn SealingContext>, GssError> {
+        Err(gss_error("DNS messages are signed and never sealed"))
     }
 }
 
