@@ -20,6 +20,8 @@ const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 type Label = String;
 type Seconds = Gauge<f64, AtomicU64>;
+/// Of a metric that is absent until it has a value.
+type NoLabels = [(&'static str, &'static str); 0];
 
 /// A webhook request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,7 +96,7 @@ pub struct Metrics {
     failed: Family<ServerLabels, Gauge>,
     context_expiry: Family<ServerLabels, Seconds>,
     clock_skew: Family<ServerLabels, Seconds>,
-    ticket_expiry: Seconds,
+    ticket_expiry: Family<NoLabels, Seconds>,
 }
 
 /// One webhook request.
@@ -178,7 +180,7 @@ impl Metrics {
             failed: Family::default(),
             context_expiry: Family::default(),
             clock_skew: Family::default(),
-            ticket_expiry: Seconds::default(),
+            ticket_expiry: Family::default(),
         };
         metrics.register();
         metrics
@@ -281,7 +283,7 @@ impl Metrics {
             }
         }
         if let Some(left) = gauges.ticket_expiry {
-            self.ticket_expiry.set(left.as_secs_f64());
+            self.ticket_expiry.get_or_create(&[]).set(left.as_secs_f64());
         }
         self.rejected.clear();
         for &(reason, count) in &gauges.rejected {
@@ -348,7 +350,7 @@ mod tests {
             format!("server_failed{{{of_server}}} 1"),
             format!("context_expiry_seconds{{{of_server}}} 9.0"),
             format!("clock_skew_seconds{{{of_server}}} -3.0"),
-            "ticket_expiry_seconds 60.0".to_owned(),
+            "ticket_expiry_seconds{} 60.0".to_owned(),
             format!(
                 r#"build_info{{version="{}",commit="{}",date="{}"}} 1"#,
                 env!("CARGO_PKG_VERSION"),
@@ -361,6 +363,11 @@ mod tests {
         for absent in [r#"_records{zone="second.test"}"#, r#"last_apply_timestamp_seconds{zone="example.test"}"#] {
             assert!(!text.contains(absent), "{absent} in\n{text}");
         }
+    }
+
+    #[test]
+    fn without_kerberos_no_ticket_is_about_to_end() {
+        assert!(!Metrics::new().scrape(&Gauges::default()).unwrap().contains("_ticket_expiry_seconds{"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod update_log;
 mod zone;
 
 pub use changes::{Changes, Endpoint};
-pub use daemon::{Daemon, Directory, Place, find, run, wait_until};
+pub use daemon::{Daemon, Directory, Place, find, find_or_install, run, wait_until};
 pub use forwarder::{Action, Forwarder, Message};
 pub use kdc::{Kdc, PASSWORD};
 pub use named::{Named, NamedOptions};
