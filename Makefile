@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop conformance bench fuzz deny setup
+.PHONY: help demo test check interop conformance manifests bench fuzz deny setup
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -36,6 +36,10 @@ interop: ## runs only the tests on real servers
 conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
 	@$(SETUP) build servers go
 	tests/conformance/run.sh
+
+manifests: ## renders the Helm values and the kustomization, and judges every object
+	@$(SETUP) build go
+	tests/manifests/run.sh
 
 bench: ## measures the sidecar against nsupdate and dig
 	@$(SETUP) build servers
