@@ -3,12 +3,13 @@
 SETUP ?= tests/support/setup.sh
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # Where Go's own archive puts it.
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop conformance manifests bench fuzz deny setup
+.PHONY: help demo test check interop conformance manifests image imagetest bench fuzz deny setup
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -40,6 +41,15 @@ conformance: ## drives the sidecar with ExternalDNS's own client, registry and p
 manifests: ## renders the Helm values and the kustomization, and judges every object
 	@$(SETUP) build go
 	tests/manifests/run.sh
+
+image: ## builds the OCI image in target/image, without a daemon
+	@$(SETUP) build image
+	cargo build --locked --release --bin external-dns-rfc2136-webhook
+	deploy/image/build.sh $(TARGET)/release/external-dns-rfc2136-webhook $(TARGET)/image
+
+imagetest: image ## runs the sidecar inside the image's root, as a container would, against a KDC and a name server
+	@$(SETUP) servers
+	cargo test --locked --test image
 
 bench: ## measures the sidecar against nsupdate and dig
 	@$(SETUP) build servers

@@ -11,6 +11,8 @@ demo='bind9 bind9-dnsutils krb5-kdc krb5-admin-server util-linux'
 servers="$demo bind9-utils krb5-user openssl iproute2 procps faketime prometheus"
 samba='samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba
     python3-markdown ldb-tools tdb-tools'
+# The image without a daemon, and its root as a container would see it.
+image='mmdebstrap umoci skopeo bubblewrap'
 # libFuzzer is C++.
 fuzz='g++'
 
@@ -87,6 +89,7 @@ for group in "$@"; do
     demo) all="$all $demo" ;;
     servers) all="$all $servers" ;;
     samba) all="$all $samba" ;;
+    image) all="$all $image" ;;
     fuzz) all="$all $fuzz" ;;
     go) go_toolchain ;;
     *) fail "$0: there is no group $group" ;;

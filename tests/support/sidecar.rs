@@ -32,13 +32,14 @@ pub fn program() -> PathBuf {
 pub struct Settings {
     variables: BTreeMap<String, String>,
     program: PathBuf,
+    arguments: Vec<String>,
     namespace: Option<Namespace>,
 }
 
 impl Settings {
     /// Free ports and nothing else.
     pub fn new() -> Self {
-        Self { variables: BTreeMap::new(), program: program(), namespace: None }
+        Self { variables: BTreeMap::new(), program: program(), arguments: Vec::new(), namespace: None }
             .set("WEBHOOK_LISTEN", "127.0.0.1:0")
             .set("WEBHOOK_ADMIN_LISTEN", "127.0.0.1:0")
     }
@@ -47,6 +48,12 @@ impl Settings {
     #[must_use]
     pub fn program(self, program: &Path) -> Self {
         Self { program: program.to_owned(), ..self }
+    }
+
+    /// What starts the program, with its arguments.
+    #[must_use]
+    pub fn starter(self, program: &Path, arguments: &[String]) -> Self {
+        Self { arguments: arguments.to_vec(), ..self.program(program) }
     }
 
     /// In a namespace, and what is asked of the sidecar too.
@@ -114,7 +121,7 @@ impl Settings {
             .namespace
             .as_ref()
             .map_or_else(|| Daemon::command(program.clone()), |namespace| namespace.command(program.clone()));
-        command.envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.arguments).envs(&self.variables).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -220,6 +227,13 @@ impl Sidecar {
     /// `http://127.0.0.1:PORT` of the admin port.
     pub fn admin_url(&self) -> &str {
         &self.admin
+    }
+
+    /// The processes that its first one has started: the sidecar itself, where something else starts it.
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.daemon.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
     }
 
     fn fetch(&self, url: &str) -> Response {
