@@ -15,6 +15,7 @@
 //! | [`plan`] | what should change: the canonical form, from changes to groups, prerequisites and batches, and their delivery | `api`, `dns` | pure |
 //! | [`given`] | what of a value's text counts, from a variable or a file | | pure |
 //! | [`gss`] | credentials and security contexts through the system's Kerberos library | `given`, `kerberos` | blocks |
+//! | [`dial`] | reaching a server over TCP | `dns` | async |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
 //! | [`ldap`] | reading the zones of AD and Samba over LDAP; its codecs are pure | `dns`, `gss`, `kerberos` | async |
 //! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
@@ -84,6 +85,7 @@ pub mod api;
 pub mod app;
 pub mod check;
 pub mod config;
+pub mod dial;
 pub mod dns;
 pub mod given;
 pub mod gss;

@@ -61,8 +61,8 @@ pub enum DnsRecordError {
     /// The data are not those of the type; texts that are not certain are not told from others.
     #[error("its data are not those of a {0} record")]
     Data(RecordType),
-    /// A text that some servers store escaped and others do not.
-    #[error("its text may be stored with escapes or without")]
+    /// A text or a name that some servers store escaped and others do not.
+    #[error("its text or name may be stored with escapes or without")]
     Ambiguous,
 }
 
@@ -135,7 +135,7 @@ pub fn parse(octets: &[u8]) -> Result<Value, DnsRecordError> {
 
 /// The wire RDATA that a value's data tell.
 fn rdata(rtype: RecordType, data: &[u8]) -> Result<Vec<u8>, DnsRecordError> {
-    let mut data = Data { rest: data, rdata: Vec::with_capacity(data.len()) };
+    let mut data = Data { rest: data, rdata: Vec::with_capacity(data.len()), is_escaped: false };
     let read = match rtype {
         RecordType::A => data.octets(4),
         RecordType::AAAA => data.octets(16),
@@ -148,13 +148,15 @@ fn rdata(rtype: RecordType, data: &[u8]) -> Result<Vec<u8>, DnsRecordError> {
         _ => data.octets(data.rest.len()),
     };
     read.filter(|()| data.rest.is_empty()).ok_or(DnsRecordError::Data(rtype))?;
-    Ok(data.rdata)
+    if data.is_escaped { Err(DnsRecordError::Ambiguous) } else { Ok(data.rdata) }
 }
 
 /// Data that become RDATA field by field.
 struct Data<'a> {
     rest: &'a [u8],
     rdata: Vec<u8>,
+    /// Whether a name may hold an escape where it should hold the octet that is meant.
+    is_escaped: bool,
 }
 
 impl Data<'_> {
@@ -172,6 +174,7 @@ impl Data<'_> {
         let name = Name::from_wire(wire).ok().filter(|name| name.label_count() == usize::from(labels))?;
         self.rdata.extend_from_slice(name.as_wire());
         self.rest = rest;
+        self.is_escaped |= wire.contains(&b'\\');
         Some(())
     }
 

@@ -1,5 +1,22 @@
 //! Reading the zones of Active Directory and Samba over LDAP, with the Kerberos credential that updates are signed with.
+//!
+//! Reading order: `ber` and `message` are the codec, `connection` binds and seals, `client` keeps a connection and
+//! searches in pages, `dns_record` says what the directory's records mean, [`Directory`] finds zones and reads them.
 
 pub mod ber;
+mod client;
+mod connection;
+mod directory;
 pub mod dns_record;
+mod error;
 pub mod message;
+mod node;
+
+pub use client::Settings;
+pub use directory::{Directory, Extent, Marker, Read};
+pub use error::{LdapError, LdapFault};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,17 @@
 //! A connection to a server: DNS messages with their length in front, over TCP (RFC 7766 §8) or TLS (RFC 7858 §3.3).
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::Fault;
 use super::tls::Tls;
+use crate::dial::{DialError, dial};
 use crate::dns::ServerAddress;
 use crate::dns::message::HEADER_OCTETS;
 use crate::dns::wire::Reader;
@@ -40,10 +39,7 @@ impl Connection {
     /// Connects within `timeout`, trying every address of the server.
     pub(super) async fn open(server: &ServerAddress, tls: Option<&Tls>, limit: Duration) -> Result<Self, Fault> {
         let deadline = Instant::now() + limit;
-        let addresses = timeout_at(deadline, resolve(server)).await.map_err(|_| Fault::ConnectTimeout(limit))??;
-        let tcp = connect(&addresses, deadline, limit).await?;
-        // Requests are written whole; waiting for more would only delay them.
-        tcp.set_nodelay(true).map_err(|error| Fault::Connect(Arc::new(error)))?;
+        let tcp = dial(server, limit).await?;
         let stream: Box<dyn Stream> = match tls {
             None => Box::new(tcp),
             Some(tls) => {
@@ -115,28 +111,14 @@ impl Connection {
     }
 }
 
-/// The addresses to dial: the one given, or those that the name has.
-async fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, Fault> {
-    if let Some(address) = server.address {
-        return Ok(vec![(address, server.port).into()]);
-    }
-    let lookup = lookup_host((server.host.as_str(), server.port)).await;
-    Ok(lookup.map_err(|error| Fault::Resolve(Arc::new(error)))?.collect())
-}
-
-/// Tries the addresses in turn; each gets its share of the time that is left, so that a silent one hides no other.
-async fn connect(addresses: &[SocketAddr], deadline: Instant, limit: Duration) -> Result<TcpStream, Fault> {
-    let mut fault = Fault::Resolve(Arc::new(io::ErrorKind::NotFound.into()));
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => fault = Fault::Connect(Arc::new(error)),
-            Err(_) => fault = Fault::ConnectTimeout(limit),
+impl From<DialError> for Fault {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Resolve(source) => Self::Resolve(source),
+            DialError::Connect(source) => Self::Connect(source),
+            DialError::Timeout(limit) => Self::ConnectTimeout(limit),
         }
     }
-    Err(fault)
 }
 
 /// The id of the request that a message answers; none when it is no response.
@@ -149,26 +131,7 @@ pub(super) fn response_id(message: &[u8]) -> Result<Option<u16>, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
-    use tokio::net::TcpListener;
-
     use super::*;
-
-    #[tokio::test]
-    async fn an_address_that_refuses_hides_no_other() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let closed = {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-            listener.local_addr().unwrap()
-        };
-        let limit = Duration::from_secs(2);
-        let open = listener.local_addr().unwrap();
-        let stream = connect(&[closed, open], Instant::now() + limit, limit).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), open);
-        assert!(matches!(connect(&[closed], Instant::now() + limit, limit).await, Err(Fault::Connect(_))));
-        assert!(matches!(connect(&[], Instant::now() + limit, limit).await, Err(Fault::Resolve(_))));
-    }
 
     #[test]
     fn only_a_response_to_the_request_is_one() {

@@ -137,6 +137,8 @@ fn a_text_that_may_be_several_strings_or_escaped_is_not_guessed_at() {
         let data = [&[u8::try_from(text.len()).unwrap()], text].concat();
         assert_eq!(parse(&value(16, 0xf0, 0, 0, &data)), Err(DnsRecordError::Ambiguous));
     }
+    let target = Name::from_labels([&b"we\\.ird"[..], b"test"]).unwrap();
+    assert_eq!(parse(&value(5, 0xf0, 0, 0, &count_name(&target))), Err(DnsRecordError::Ambiguous));
     let registry = b"\x1fheritage=external-dns,x=y \"z\" 1";
     assert!(parse(&value(16, 0xf0, 0, 0, registry)).is_ok());
 }
