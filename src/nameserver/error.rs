@@ -141,6 +141,13 @@ impl ServerError {
         matches!(self.fault, Fault::Silent(_) | Fault::ConnectTimeout(_))
     }
 
+    /// Whether the server closed the connection before it answered, which need not mean that it is dead
+    /// (RFC 7766 §6.2.4).
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.fault, Fault::Closed | Fault::Receive(_))
+    }
+
     /// Names the zone the request was about.
     #[must_use]
     pub(super) fn about(self, zone: &ZoneName) -> Self {

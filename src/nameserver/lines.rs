@@ -5,8 +5,8 @@
 //! leaves can leave it in the middle of a message. A transfer or a negotiation has a connection for itself, so that no
 //! request waits behind it.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::dns::ServerAddress;
 
 /// Servers close idle connections, BIND after 30 s; one that has been idle for longer than this is not used again.
 const MAX_IDLE: Duration = Duration::from_secs(15);
+/// After a server has closed a connection that had more in flight, it gets one request a connection, so that none is
+/// lost, until it has answered so many.
+const PROBATION: usize = 64;
 
 /// The connections to one server.
 pub(super) struct Lines {
@@ -28,6 +31,8 @@ pub(super) struct Lines {
     kept: Mutex<Kept>,
     /// Held while a connection to share is being opened, so that one is enough for all who wait.
     opening: tokio::sync::Mutex<()>,
+    /// Answers that are missing yet until requests are sent while others are in flight.
+    probation: AtomicUsize,
 }
 
 /// What is kept for the next request.
@@ -65,7 +70,13 @@ pub(super) struct Lost {
 
 impl Lines {
     pub(super) fn new(address: ServerAddress, settings: Arc<Settings>) -> Self {
-        Self { address, settings, kept: Mutex::default(), opening: tokio::sync::Mutex::default() }
+        Self {
+            address,
+            settings,
+            kept: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            probation: AtomicUsize::new(0),
+        }
     }
 
     pub(super) const fn address(&self) -> &ServerAddress {
@@ -83,6 +94,9 @@ impl Lines {
 
     /// The idle connection, for whoever wants it for himself.
     pub(super) fn take_idle(&self) -> Option<Connection> {
+        if self.is_on_probation() {
+            return None;
+        }
         let mut kept = self.lock();
         match std::mem::take(&mut *kept) {
             Kept::Idle(connection, since) => if_fresh(connection, since),
@@ -151,8 +165,10 @@ impl Lines {
         // The queue is open: its other end is here.
         let _ = calls.send(call);
         *kept = Kept::Shared(Line { calls, used: Arc::clone(&used) });
-        let task = Task { queue, used, in_flight: HashMap::new(), held_up: Vec::new() };
-        tokio::spawn(serve(Arc::clone(self), connection, task));
+        let lines = Arc::clone(self);
+        let (in_flight, held_up) = (HashMap::new(), VecDeque::new());
+        let task = Task { lines, queue, used, in_flight, is_crowded: false, held_up };
+        tokio::spawn(task.serve(connection));
     }
 
     /// The connection is idle now; it comes back where a call has come in just this moment.
@@ -176,6 +192,10 @@ impl Lines {
         task.queue.close();
     }
 
+    fn is_on_probation(&self) -> bool {
+        self.probation.load(Ordering::Relaxed) > 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,11 +208,14 @@ fn if_fresh(mut connection: Connection, since: Instant) -> Option<Connection> {
 
 /// What serves a shared connection.
 struct Task {
+    lines: Arc<Lines>,
     queue: mpsc::UnboundedReceiver<Call>,
     used: Arc<AtomicBool>,
     in_flight: HashMap<u16, Waiting>,
-    /// Calls whose id another one in flight has.
-    held_up: Vec<Call>,
+    /// Whether several were in flight at once.
+    is_crowded: bool,
+    /// Calls that must not be in flight beside what is.
+    held_up: VecDeque<Call>,
 }
 
 struct Waiting {
@@ -200,47 +223,54 @@ struct Waiting {
     told: oneshot::Sender<Result<Vec<u8>, Lost>>,
 }
 
-/// Serves a shared connection until nothing is in flight there, or it breaks.
-async fn serve(lines: Arc<Lines>, mut connection: Connection, mut task: Task) {
-    let limit = lines.settings.timeout;
-    let fault = loop {
-        if task.in_flight.is_empty() {
-            match lines.retire(&task, connection) {
-                Some(open) => connection = open,
-                None => return,
-            }
-        }
-        let due = task.in_flight.values().map(|waiting| waiting.due).min();
-        let outcome = tokio::select! {
-            message = connection.message(), if due.is_some() => match message {
-                Ok(message) => task.answer(&mut connection, message).await,
-                Err(fault) => Err(fault),
-            },
-            Some(call) = task.queue.recv() => task.send(&mut connection, call).await,
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Err(Fault::Silent(limit)),
-        };
-        if let Err(fault) = outcome {
-            break fault;
-        }
-    };
-    lines.forget(&mut task);
-    task.fail(&fault);
-}
-
 impl Task {
+    /// Serves the connection until nothing is in flight there, or it breaks.
+    async fn serve(mut self, mut connection: Connection) {
+        let limit = self.lines.settings.timeout;
+        let fault = loop {
+            if self.in_flight.is_empty() {
+                match self.lines.retire(&self, connection) {
+                    Some(open) => connection = open,
+                    None => return,
+                }
+            }
+            let due = self.in_flight.values().map(|waiting| waiting.due).min();
+            let outcome = tokio::select! {
+                message = connection.message(), if due.is_some() => match message {
+                    Ok(message) => self.answer(&mut connection, message).await,
+                    Err(fault) => Err(fault),
+                },
+                Some(call) = self.queue.recv() => self.take(&mut connection, call).await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Err(Fault::Silent(limit)),
+            };
+            if let Err(fault) = outcome {
+                break fault;
+            }
+        };
+        self.fail(&fault);
+    }
+
     fn is_kept(&self, kept: &Kept) -> bool {
         matches!(kept, Kept::Shared(line) if Arc::ptr_eq(&line.used, &self.used))
     }
 
-    async fn send(&mut self, connection: &mut Connection, call: Call) -> Result<(), Fault> {
-        if self.in_flight.contains_key(&call.id) {
-            self.held_up.push(call);
+    async fn take(&mut self, connection: &mut Connection, call: Call) -> Result<(), Fault> {
+        let is_on_probation = self.lines.is_on_probation();
+        let must_wait =
+            if is_on_probation { !self.in_flight.is_empty() } else { self.in_flight.contains_key(&call.id) };
+        if must_wait {
+            self.held_up.push_back(call);
             return Ok(());
+        }
+        if is_on_probation && self.used.load(Ordering::Relaxed) {
+            self.held_up.push_back(call);
+            return Err(Fault::Closed);
         }
         let Call { id, message, told } = call;
         match connection.write(&message).await {
             Ok(()) => {
                 self.in_flight.insert(id, Waiting { due: Instant::now() + connection.timeout(), told });
+                self.is_crowded |= self.in_flight.len() > 1;
                 Ok(())
             }
             Err(fault) => {
@@ -255,21 +285,28 @@ impl Task {
 
     /// Tells an answer to whom it belongs; one that belongs to nobody makes the connection worthless.
     async fn answer(&mut self, connection: &mut Connection, message: Vec<u8>) -> Result<(), Fault> {
-        let answered = response_id(&message)?.and_then(|id| Some((id, self.in_flight.remove(&id)?)));
-        let Some((id, waiting)) = answered else { return Err(Fault::WrongAnswer) };
+        let waiting = response_id(&message)?.and_then(|id| self.in_flight.remove(&id));
+        let Some(waiting) = waiting else { return Err(Fault::WrongAnswer) };
         self.used.store(true, Ordering::Relaxed);
+        let one_less = |left: usize| left.checked_sub(1);
+        // None is left when it was none before.
+        let _ = self.lines.probation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
         let _ = waiting.told.send(Ok(message));
-        match self.held_up.iter().position(|call| call.id == id) {
-            Some(at) => {
-                let call = self.held_up.swap_remove(at);
-                self.send(connection, call).await
-            }
-            None => Ok(()),
+        // Those that must wait longer come back behind the others.
+        for _ in 0..self.held_up.len() {
+            let Some(call) = self.held_up.pop_front() else { break };
+            self.take(connection, call).await?;
         }
+        Ok(())
     }
 
     /// Nothing more comes over this connection.
     fn fail(mut self, fault: &Fault) {
+        if is_closed(fault) && self.is_crowded {
+            self.lines.probation.store(PROBATION, Ordering::Relaxed);
+        }
+        let lines = Arc::clone(&self.lines);
+        lines.forget(&mut self);
         for (_, waiting) in self.in_flight.drain() {
             let _ = waiting.told.send(Err(lost(&self.used, Sent::Unknown, fault)));
         }
@@ -280,28 +317,79 @@ impl Task {
     }
 }
 
+const fn is_closed(fault: &Fault) -> bool {
+    matches!(fault, Fault::Send(_) | Fault::Receive(_) | Fault::Closed)
+}
+
 fn lost(used: &AtomicBool, sent: Sent, fault: &Fault) -> Lost {
-    let is_closed = matches!(fault, Fault::Send(_) | Fault::Receive(_) | Fault::Closed);
-    Lost { sent, fault: fault.clone(), closed: is_closed && used.load(Ordering::Relaxed) }
+    Lost { sent, fault: fault.clone(), closed: is_closed(fault) && used.load(Ordering::Relaxed) }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
+    use futures_util::future::join_all;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::super::testing::{hmac, settings};
     use super::*;
 
-    /// Two of many requests in flight may have got the same id by chance.
-    #[tokio::test]
-    async fn a_request_waits_while_another_of_its_id_is_in_flight() {
+    async fn listen() -> (TcpListener, Arc<Lines>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = ServerAddress { host: "ns1.test".into(), address: Some(Ipv4Addr::LOCALHOST.into()), port };
         let lines = Arc::new(Lines::new(address, settings(hmac())));
+        (listener, lines)
+    }
+
+    fn request(id: u8) -> Vec<u8> {
+        vec![0x12, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id]
+    }
+
+    /// A server that allows one request a connection gets them so, and none of them is lost.
+    #[tokio::test]
+    async fn a_server_that_closed_with_more_in_flight_gets_one_request_a_connection() {
+        let (listener, lines) = listen().await;
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut first, mut second) = ([0; 15], [0; 15]);
+            stream.read_exact(&mut first).await.unwrap();
+            stream.read_exact(&mut second).await.unwrap();
+            first[4] |= 0x80;
+            stream.write_all(&first).await.unwrap();
+            drop(stream);
+            for _ in 0..3 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut framed = [0; 15];
+                stream.read_exact(&mut framed).await.unwrap();
+                framed[4] |= 0x80;
+                stream.write_all(&framed).await.unwrap();
+                assert_eq!(stream.read(&mut framed).await.unwrap(), 0, "a second request");
+            }
+        };
+        let client = async {
+            let (first, second) = tokio::join!(lines.ask(0x1201, request(1)), lines.ask(0x1202, request(2)));
+            assert!(first.is_ok());
+            let lost = second.unwrap_err();
+            assert!(lost.closed && matches!(lost.sent, Sent::Unknown), "{lost:?}");
+            for left in (1..=3).rev() {
+                let asked = (1..=left).map(|id| lines.ask(0x1200 + u16::from(id), request(id)));
+                let (done, lost): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().partition(Result::is_ok);
+                assert_eq!((done.len(), lost.len()), (1, usize::from(left) - 1));
+                let lost = lost.into_iter().map(Result::unwrap_err);
+                assert!(lost.into_iter().all(|lost| lost.closed && matches!(lost.sent, Sent::Nothing)));
+            }
+            lines.close();
+        };
+        tokio::join!(client, server);
+    }
+
+    /// Two of many requests in flight may have got the same id by chance.
+    #[tokio::test]
+    async fn a_request_waits_while_another_of_its_id_is_in_flight() {
+        let (listener, lines) = listen().await;
         let request = |last: u8| vec![0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -99,17 +99,21 @@ impl Server {
     /// When the server does not answer, is not authoritative, or the answer does not verify.
     pub async fn soa(&self, zone: &ZoneName) -> Result<Soa, ServerError> {
         let query = Query::soa(zone);
-        let read = async { query.soa_answer(&self.read(&query).await?).map_err(|error| self.unanswered(error)) };
+        let read = async {
+            query.soa_answer(&self.read(&query, self.sign_reads()).await?).map_err(|error| self.unanswered(error))
+        };
         read.await.map_err(|error| error.about(zone))
     }
 
     /// The RRset of this name and type; none when there is none. A wildcard may have answered for the name.
     ///
+    /// It tells what became of an update, and so is signed and verified as updates are.
+    ///
     /// # Errors
     /// When the server does not answer, is not authoritative, or the answer does not verify.
     pub async fn query(&self, name: &Name, rtype: RecordType) -> Result<Option<Rrset>, ServerError> {
         let query = Query::new(name.clone(), rtype);
-        query.answer(&self.read(&query).await?).map_err(|error| self.unanswered(error))
+        query.answer(&self.read(&query, true).await?).map_err(|error| self.unanswered(error))
     }
 
     /// The whole zone by AXFR, every message verified.
@@ -184,11 +188,11 @@ impl Server {
         self.session.close().await;
     }
 
-    /// The answer to a query, verified unless reads are not signed.
-    async fn read(&self, query: &Query) -> Result<Message, ServerError> {
+    /// The answer to a query, verified where it is signed.
+    async fn read(&self, query: &Query, signed: bool) -> Result<Message, ServerError> {
         let id = random_id();
         let octets = query.encode(id);
-        let request = Request { octets: &octets, signed: self.sign_reads(), repeatable: true };
+        let request = Request { octets: &octets, signed, repeatable: true };
         let Reply { message, proof, .. } = self.session.exchange(&request).await?;
         if let Some(Err(flaw)) = proof {
             let fault = refusal(&message).map_or(Fault::Unverified(flaw), Fault::Reply);

@@ -23,8 +23,9 @@ use crate::dns::{Message, Rcode, ReplyError, ServerAddress};
 
 mod transfer;
 
-/// A request is sent this often at most, where the server closes the connections that it was sent over.
-const MAX_SENDS: usize = 3;
+/// A request is repeated this often at most, where the server closes the connections that it was sent over. Each time
+/// another one was answered there, so that this is more than there are in flight.
+const MAX_REPEATS: usize = 16;
 /// Longest wait for a server to delete a security context, since shutting down must not take long.
 const MAX_FAREWELL: Duration = Duration::from_secs(1);
 /// Time between two attempts to renew a security context that is still good.
@@ -209,18 +210,15 @@ impl Session {
     /// One request, signed with this key; over a new connection where the server has closed the one in use.
     async fn attempt(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Arrival, Failure> {
         let id = id_of(request.octets).map_err(|fault| (Sent::Nothing, fault))?;
-        let (mut sends, mut repeated) = (0, false);
+        let mut losses = 0;
         loop {
-            sends += 1;
             let (octets, signed) = sign(key.as_mut(), request.octets).map_err(|fault| (Sent::Nothing, fault))?;
             match self.lines.ask(id, octets).await {
-                Ok(octets) => return Ok(Arrival { octets, signed, repeated }),
-                Err(Lost { sent, closed: true, .. })
-                    if sends < MAX_SENDS && (sent == Sent::Nothing || request.repeatable) =>
-                {
-                    repeated |= sent == Sent::Unknown;
-                }
-                Err(Lost { sent, fault, .. }) => return Err((if repeated { Sent::Unknown } else { sent }, fault)),
+                Ok(octets) => return Ok(Arrival { octets, signed, repeated: losses > 0 }),
+                // Somebody else was answered there before, so that this comes to an end.
+                Err(Lost { sent: Sent::Nothing, closed: true, .. }) => {}
+                Err(Lost { closed: true, .. }) if request.repeatable && losses < MAX_REPEATS => losses += 1,
+                Err(Lost { sent, fault, .. }) => return Err((if losses > 0 { Sent::Unknown } else { sent }, fault)),
             }
         }
     }

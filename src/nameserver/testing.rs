@@ -44,6 +44,8 @@ pub(crate) enum Reaction {
     TsigError { error: Rcode, skew: i64, signed: bool },
     /// These messages in a row; those marked are signed.
     Stream(Vec<(Vec<u8>, bool)>),
+    /// The same, then the end of the connection.
+    StreamAndClose(Vec<(Vec<u8>, bool)>),
     /// An answer with another id.
     WrongId,
     /// An answer after that to the next request.
@@ -257,6 +259,7 @@ impl World {
             }
             Reaction::TsigError { error, skew, signed } => one(self.tsig_error(octets, *error, *skew, *signed)),
             Reaction::Stream(messages) => self.stream(octets, messages),
+            Reaction::StreamAndClose(messages) => Output { close: true, ..self.stream(octets, messages) },
             Reaction::WrongId => {
                 let mut answer = self.answer(octets, good, false);
                 answer[0] ^= 0xff;

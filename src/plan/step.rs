@@ -109,9 +109,7 @@ impl Step {
     pub fn is_done(&self, contents: &ZoneContents) -> bool {
         self.planned.iter().all(|planned| {
             let held = contents.rrset(&planned.name, planned.rtype);
-            let rdata = held.map(|held| held.rdata).unwrap_or_default();
-            let is_timed = !planned.retimed || held.is_none_or(|held| held.ttl == planned.ttl);
-            is_timed && canonical_set(planned.rtype, rdata) == canonical_set(planned.rtype, &planned.after)
+            planned.is_result(held.map(|held| (held.rdata, held.ttl)))
         })
     }
 }
@@ -218,6 +216,14 @@ impl Planned {
             ttl: self.ttl,
             rdata: rdata.clone(),
         })
+    }
+
+    /// Whether this is what the RRset is to end with: these records, and where any was written, its TTL.
+    #[must_use]
+    pub fn is_result(&self, held: Option<(&[Rdata], Ttl)>) -> bool {
+        let (rdata, ttl) = held.unwrap_or((&[], self.ttl));
+        let is_timed = ttl == self.ttl || self.adds().next().is_none();
+        is_timed && canonical_set(self.rtype, rdata) == canonical_set(self.rtype, &self.after)
     }
 
     /// Whether the RRset is deleted as such, instead of record by record.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
-use super::authority::Authority;
+use super::authority::{Authority, Seen};
 use super::memory::Memory;
 use super::status::Rejection;
 use super::{Cause, Failure};
@@ -18,7 +18,12 @@ use crate::api::Changes;
 use crate::dns::{ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::plan::delivery::{self, Command, Fate, Note, Outcome, Request};
-use crate::plan::{self, Batch, Copies, Delivery, Policy, Step};
+use crate::plan::{self, Batch, Copies, Delivery, Planned, Policy, Step};
+
+/// A question that is not answered is asked so often.
+const QUESTIONS: usize = 3;
+/// Queries of one read-back in flight at once.
+const LOOKS: usize = 8;
 
 /// What an apply works with.
 pub(super) struct Means<'a, A: Authority> {
@@ -131,13 +136,63 @@ impl<A: Authority> Means<'_, A> {
         Ok(fate)
     }
 
-    /// Asks for the exact result with an update that has prerequisites and no operations.
+    /// Whether the zone holds exactly what this ends with, asked of a server whose zone cannot be read.
+    ///
+    /// Neither question is enough: prerequisites know no TTL, and Samba's pass on a part of an RRset; a query does not tell
+    /// a wildcard's answer from the name's own.
     async fn stands(&self, pin: &A::Pin, batch: &Batch) -> Result<bool, Failure> {
         let Some(zone) = batch.zone() else { return Ok(true) };
-        self.check_time(zone)?;
+        Ok(self.is_there(pin, zone, batch).await? && self.is_shown(pin, zone, batch).await?)
+    }
+
+    /// Asks with an update that has prerequisites and no operations.
+    async fn is_there(&self, pin: &A::Pin, zone: &ZoneName, batch: &Batch) -> Result<bool, Failure> {
         let unused = format!("{:016x}", rand::random::<u64>());
         let question = batch.read_back(zone, &unused);
-        Ok(self.authority.update(pin, &question).await? == Fate::Applied)
+        for _ in 0..QUESTIONS {
+            self.check_time(zone)?;
+            match self.authority.update(pin, &question).await? {
+                // No answer is none.
+                Fate::Unknown(_) => {}
+                fate => return Ok(fate == Fate::Applied),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Asks for each record set; those that go are not asked for, since a wildcard may answer for them.
+    async fn is_shown(&self, pin: &A::Pin, zone: &ZoneName, batch: &Batch) -> Result<bool, Failure> {
+        let planned: Vec<&Planned> = batch
+            .steps
+            .iter()
+            .flat_map(|step| &step.step.planned)
+            .filter(|planned| !planned.after.is_empty())
+            .collect();
+        for some in planned.chunks(LOOKS) {
+            self.check_time(zone)?;
+            let mut looks = FuturesUnordered::new();
+            for planned in some {
+                looks.push(self.shows(pin, planned));
+            }
+            while let Some(is_shown) = looks.next().await {
+                if !is_shown? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn shows(&self, pin: &A::Pin, planned: &Planned) -> Result<bool, Failure> {
+        match self.authority.look(pin, &planned.name, planned.rtype).await {
+            Ok(Seen::Records(seen)) => Ok(planned.is_result(seen.as_ref().map(|seen| (seen.rdata(), seen.ttl())))),
+            Ok(Seen::Referral) => Ok(true),
+            Err(failure) if failure.cause == Cause::ServerUnreachable => Err(failure),
+            Err(failure) => {
+                warn!(name = %planned.name, r#type = %planned.rtype, cause = failure.cause.label(), "not read back: {failure}");
+                Ok(false)
+            }
+        }
     }
 
     /// Whether there is time for one more message.

@@ -7,8 +7,17 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::status::{ServerStatus, ZoneStatus};
-use crate::dns::{Update, ZoneContents, ZoneName};
+use crate::dns::{Name, RecordType, Rrset, Update, ZoneContents, ZoneName};
 use crate::plan::delivery::Fate;
+
+/// What a server shows of an RRset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// These records, or none; a wildcard may have answered for the name.
+    Records(Option<Rrset>),
+    /// Nothing, since it is not its own: a delegation, or what lies below one.
+    Referral,
+}
 
 /// The servers behind the zones.
 pub trait Authority: Send + Sync + 'static {
@@ -48,6 +57,14 @@ pub trait Authority: Send + Sync + 'static {
     ///
     /// A failure means that it was not sent, or that nobody is left to ask what became of it.
     fn update(&self, pin: &Self::Pin, update: &Update) -> impl Future<Output = Result<Fate<Failure>, Failure>> + Send;
+
+    /// Asks for an RRset, by a query that is signed as updates are.
+    fn look(
+        &self,
+        pin: &Self::Pin,
+        name: &Name,
+        rtype: RecordType,
+    ) -> impl Future<Output = Result<Seen, Failure>> + Send;
 
     /// What is known of a zone, for `/status`.
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 
-use super::authority::Authority;
+use super::authority::{Authority, Seen};
 use super::status::{ServerStatus, ZoneStatus};
 use super::{Cause, Failure};
-use crate::dns::{Name, Prerequisite, Update, ZoneContents, ZoneName};
+use crate::dns::{Name, Prerequisite, RecordType, Rrset, Update, ZoneContents, ZoneName};
 use crate::plan::delivery::Fate;
 use crate::plan::fake_zone;
 
@@ -33,6 +33,10 @@ pub(super) struct World {
     pub(super) loses_updates: bool,
     /// Takes what a wildcard would answer for what is there, as Samba's BIND9_DLZ does.
     pub(super) wildcards_exist_everywhere: bool,
+    /// Takes a part of an RRset for the whole, as Samba does.
+    pub(super) parts_match: bool,
+    /// So many questions get no answer.
+    pub(super) lost_questions: usize,
     pub(super) delay: std::time::Duration,
 }
 
@@ -67,6 +71,8 @@ impl FakeAuthority {
             faults: BTreeMap::new(),
             loses_updates: false,
             wildcards_exist_everywhere: false,
+            parts_match: false,
+            lost_questions: 0,
             delay: std::time::Duration::ZERO,
         })))
     }
@@ -88,6 +94,10 @@ impl World {
         self.messages.push(update.clone());
         let found = |cause| Failure::new(cause, "as told");
         if update.operations.is_empty() {
+            if let Some(left) = self.lost_questions.checked_sub(1) {
+                self.lost_questions = left;
+                return Ok(Fate::Unknown(found(Cause::ServerUnreachable)));
+            }
             return Ok(self.apply(update));
         }
         Ok(match self.faults.remove(&number) {
@@ -119,6 +129,9 @@ impl World {
         let zone = self.zones.get_mut(&update.zone).unwrap();
         let mut scratch = zone.clone();
         let mut update = update.clone();
+        if self.parts_match {
+            update.prerequisites.iter_mut().for_each(|prerequisite| widen(prerequisite, zone));
+        }
         if self.wildcards_exist_everywhere {
             let operations = std::mem::take(&mut update.operations);
             if let Err(rcode) = fake_zone::apply(&update, &mut with_wildcards(zone, &update)) {
@@ -136,6 +149,17 @@ impl World {
 
 fn prerequisite_failed(rcode: fake_zone::Rcode) -> Fate<Failure> {
     Fate::PrerequisiteFailed(Failure::new(Cause::PrerequisiteFailed, format!("{rcode:?}")))
+}
+
+/// Asks for all that is there, where it holds what was asked for.
+fn widen(prerequisite: &mut Prerequisite, zone: &ZoneContents) {
+    if let Prerequisite::RrsetEquals(asked) = prerequisite
+        && let Some(held) = zone.rrset(asked.name(), asked.rtype())
+        && asked.rdata().iter().all(|rdata| held.rdata.contains(rdata))
+        && let Some(all) = held.to_rrset()
+    {
+        *asked = all;
+    }
 }
 
 /// The zone as it looks to who asks for the names in an update's prerequisites.
@@ -205,6 +229,20 @@ impl Authority for FakeAuthority {
         let delay = self.world().delay;
         tokio::time::sleep(delay).await;
         self.world().answer(update)
+    }
+
+    async fn look(&self, (): &(), name: &Name, rtype: RecordType) -> Result<Seen, Failure> {
+        let world = self.world();
+        let zone = world.zones.values().find(|zone| name.is_at_or_below(zone.zone().as_name())).unwrap();
+        let is_cut = |at: &Name| at != zone.zone().as_name() && zone.rrset(at, RecordType::NS).is_some();
+        let above = std::iter::successors(Some(name.clone()), Name::parent);
+        if above.take_while(|at| at.is_at_or_below(zone.zone().as_name())).any(|at| is_cut(&at)) {
+            return Ok(Seen::Referral);
+        }
+        let is_there = zone.at(name).next().is_some();
+        let source = if is_there { Some(name) } else { zone.wildcard_above(name) };
+        let found = source.and_then(|source| zone.rrset(source, rtype));
+        Ok(Seen::Records(found.and_then(|held| Rrset::new(name.clone(), rtype, held.ttl, held.rdata.to_vec()))))
     }
 
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {

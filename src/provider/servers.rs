@@ -7,14 +7,16 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::authority::Authority;
+use super::authority::{Authority, Seen};
 use super::status::{ServerStatus, ZoneStatus, seconds};
 use super::{Cause, Failure};
 use crate::config::ReadMode;
 use crate::dns::tsig::Form;
-use crate::dns::{Operation, Rcode, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName};
+use crate::dns::{
+    Name, Operation, Rcode, RecordType, ReplyError, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName,
+};
 use crate::metrics::Metrics;
-use crate::nameserver::{self, Authenticity, DiscoveryError, Pin, Pool, Sent, Server, ServerError, UpdateReply};
+use crate::nameserver::{self, Authenticity, DiscoveryError, Fault, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::plan::delivery::Fate;
 use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
 
@@ -208,9 +210,28 @@ impl Authority for Servers {
                     match (pin.fail_over(&error), error.sent) {
                         (true, Sent::Nothing) => {}
                         (true, Sent::Unknown | Sent::Answered) => return Ok(Fate::Unknown(failure)),
+                        // It need not be dead: whoever asks what became of it finds out.
+                        (false, Sent::Unknown) if error.is_closed() => return Ok(Fate::Unknown(failure)),
                         (false, _) => return Err(failure),
                     }
                 }
+            }
+        }
+    }
+
+    async fn look(&self, pin: &Pin, name: &Name, rtype: RecordType) -> Result<Seen, Failure> {
+        loop {
+            let server = pin.server();
+            match server.query(name, rtype).await {
+                Ok(rrset) => {
+                    pin.succeeded(&server);
+                    return Ok(Seen::Records(rrset));
+                }
+                Err(error) if matches!(error.fault, Fault::Reply(ReplyError::NotAuthoritative)) => {
+                    return Ok(Seen::Referral);
+                }
+                Err(error) if pin.fail_over(&error) => {}
+                Err(error) => return Err(Failure::from(&error)),
             }
         }
     }

@@ -60,11 +60,15 @@ impl World {
     }
 
     fn put(&self, name: &str, rtype: &str, target: &str) {
+        self.put_with_ttl(name, rtype, target, Ttl::from_secs(300));
+    }
+
+    fn put_with_ttl(&self, name: &str, rtype: &str, target: &str, ttl: Ttl) {
         let rtype: RecordType = rtype.parse().unwrap();
         let rdata = parse_target(rtype, target, |text| text.parse()).unwrap();
         let zone: ZoneName = ZONE.parse().unwrap();
         let name: Name = name.parse().unwrap();
-        self.authority.world().zones.get_mut(&zone).unwrap().add(&name, rtype, Ttl::from_secs(300), rdata);
+        self.authority.world().zones.get_mut(&zone).unwrap().add(&name, rtype, ttl, rdata);
     }
 
     /// Every RRset in DNS as `name type` and its targets.
@@ -299,6 +303,65 @@ async fn what_a_wildcard_answers_is_not_taken_for_what_was_written() {
     }
 }
 
+/// Samba's prerequisites pass on a part of an RRset, and nobody's know a TTL.
+#[tokio::test]
+async fn in_a_zone_that_is_not_read_a_superset_and_another_ttl_are_no_success() {
+    let host = format!("h0.{ZONE}");
+    let held = [
+        (vec![("192.0.2.1", 300), ("203.0.113.9", 300)], 1),
+        (vec![("192.0.2.1", 60)], 1),
+        (vec![("192.0.2.1", 300)], 0),
+    ];
+    for (held, rejected) in held {
+        let world = world_with(|settings| settings.read = ReadMode::None);
+        world.authority.world().is_readable = false;
+        world.authority.world().parts_match = true;
+        for (target, ttl) in &held {
+            world.put_with_ttl(&host, "A", target, Ttl::from_secs(*ttl));
+        }
+        // Without a registry TXT, as the CRD registry writes it.
+        let create = record(&host, "A", "192.0.2.1").into_iter().take(1).collect();
+        let rejections = world.apply(&Changes { create, ..Changes::default() }).await.unwrap();
+        assert_eq!(rejections.len(), rejected, "{held:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_back_whose_answer_is_lost_is_asked_for_again() {
+    let world = world_with(|settings| settings.read = ReadMode::None);
+    world.authority.world().is_readable = false;
+    world.authority.world().faults.insert(0, Fault::AnswerLost);
+    world.authority.world().lost_questions = 2;
+    assert_eq!(world.apply(&hosts(0..1)).await.unwrap(), []);
+    assert_eq!(world.authority.take_changing().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_lost_twice_is_decided_by_what_dns_holds() {
+    for (fault, rejected) in [(Fault::AnswerLost, 0), (Fault::MessageLost, 2)] {
+        for is_readable in [true, false] {
+            let world = world();
+            world.service.records().await.unwrap();
+            world.authority.world().is_readable = is_readable;
+            world.authority.world().faults.extend([(0, Fault::MessageLost), (1, fault)]);
+            let rejections = world.apply(&hosts(0..1)).await.unwrap();
+            assert_eq!(rejections.len(), rejected, "{fault:?}, readable: {is_readable}");
+            assert_eq!(world.held().len(), 2 - rejected, "{fault:?}, readable: {is_readable}");
+        }
+    }
+}
+
+/// A server that closes every connection on an update is not asked for ever.
+#[tokio::test]
+async fn after_three_lost_messages_in_a_row_the_rest_is_not_sent() {
+    let world = world();
+    world.service.records().await.unwrap();
+    world.authority.world().faults.extend((0..1000).map(|number| (number, Fault::MessageLost)));
+    let rejections = world.apply(&hosts(0..1000)).await.unwrap();
+    assert_eq!(causes(&rejections), BTreeMap::from([("server_unreachable", 2000)]));
+    assert_eq!(world.authority.take_changing().len(), 3);
+}
+
 #[tokio::test]
 async fn without_prerequisites_every_message_is_read_back() {
     let world = world_with(|settings| settings.policy.prerequisites = false);
@@ -310,7 +373,7 @@ async fn without_prerequisites_every_message_is_read_back() {
 
 #[tokio::test(start_paused = true)]
 async fn out_of_time_it_stops_between_two_messages_and_what_is_done_stays() {
-    let world = world();
+    let world = world_with(|settings| settings.policy.batch_change_size = 4);
     world.authority.world().delay = Duration::from_secs(5);
     let failure = world.reconcile(&hosts(0..1000)).await.unwrap_err();
     assert_eq!(failure.cause, Cause::Deadline);
@@ -319,7 +382,7 @@ async fn out_of_time_it_stops_between_two_messages_and_what_is_done_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stopping_sidecar_finishes_the_message_in_flight_and_no_more() {
+async fn a_stopping_sidecar_finishes_the_messages_in_flight_and_no_more() {
     let world = world();
     world.authority.world().delay = Duration::from_secs(1);
     world.service.records().await.unwrap();
@@ -328,7 +391,7 @@ async fn a_stopping_sidecar_finishes_the_message_in_flight_and_no_more() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     world.stop.cancel();
     assert_eq!(apply.await.unwrap().unwrap_err().cause, Cause::Deadline);
-    assert_eq!(world.authority.take_changing().len(), 2);
+    assert_eq!(world.authority.take_changing().len(), 3, "one, and two when that had succeeded");
     assert!(world.service.records().await.is_err());
 }
 

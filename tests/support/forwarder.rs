@@ -80,6 +80,8 @@ pub enum Action {
     CutInside,
     /// It arrives; the connection ends.
     PassAndCut,
+    /// It arrives; the connection is reset.
+    PassAndReset,
     /// This arrives in its place.
     Replace(Vec<u8>),
 }
@@ -185,6 +187,13 @@ impl Forwarder {
         }
     }
 
+    /// Resets every connection; new ones are taken.
+    pub fn abort(&self) {
+        for stream in self.shared.open.lock().unwrap().drain(..) {
+            let _ = abort(&stream);
+        }
+    }
+
     /// Ends every connection and refuses new ones.
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::SeqCst);
@@ -219,6 +228,13 @@ impl Shared {
         }
         message
     }
+}
+
+/// Ends a connection by RST instead of FIN, however many hold it open.
+fn abort(stream: &TcpStream) -> std::io::Result<()> {
+    // Connecting to an address of no family dissolves the association (connect(2)).
+    rustix::net::connect_unspec(stream)?;
+    Ok(())
 }
 
 fn relay(shared: &Arc<Shared>, client: TcpStream) -> std::io::Result<()> {
@@ -265,6 +281,10 @@ fn copy(
                 return to.write_all(&frame);
             }
             Action::PassAndCut => return to.write_all(&frame),
+            Action::PassAndReset => {
+                to.write_all(&frame)?;
+                return abort(to);
+            }
             Action::Replace(other) => {
                 let length = u16::try_from(other.len()).unwrap().to_be_bytes();
                 to.write_all(&[&length[..], &other].concat())?;

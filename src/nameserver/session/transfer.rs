@@ -24,7 +24,7 @@ impl Session {
         transfer: impl Fn(u16) -> Transfer,
         signed: bool,
     ) -> Result<Outcome, ServerError> {
-        let mut renegotiated = false;
+        let (mut renegotiated, mut repeated) = (false, false);
         loop {
             let attempt = transfer(random_id());
             let request = Request { octets: &attempt.request(), signed, repeatable: true };
@@ -33,6 +33,10 @@ impl Session {
             match (self.receive_transfer(attempt, &request, start).await, key) {
                 (Err(Fault::Rejected { error, .. }), Some(key)) if !renegotiated && self.forgets(&key, error) => {
                     renegotiated = true;
+                }
+                // The server may have closed the connection for reasons of its own, and goes on over another.
+                (Err(Fault::Transfer(TransferError::CutOff { .. }) | Fault::Receive(_)), _) if !repeated => {
+                    repeated = true;
                 }
                 (outcome, _) => return outcome.map_err(|fault| self.error((Sent::Answered, fault))),
             }

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
 use crate::dns::tsig::{Flaw, TsigError};
@@ -70,16 +69,17 @@ async fn a_transfer_that_stops_before_its_closing_soa_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_transfer_whose_connection_ends_is_cut_off() {
-    let mut fake = FakeServer::start().await;
+async fn a_transfer_whose_connection_ends_is_asked_for_once_more_and_then_cut_off() {
+    let fake = FakeServer::start().await;
     let server = fake.client(hmac());
-    fake.then([Reaction::Stream(vec![([SOA, NS].concat(), true)])]);
-    let transfer = tokio::spawn(async move { server.transfer(&zone()).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    fake.stop().await;
-    let error = transfer.await.unwrap().unwrap_err();
+    let cut = Reaction::StreamAndClose(vec![([SOA, NS].concat(), true)]);
+    fake.then([cut.clone(), Reaction::Stream(vec![([SOA, NS, SOA].concat(), true)])]);
+    assert_eq!(server.transfer(&zone()).await.unwrap().record_count(), 2);
+    fake.then([cut.clone(), cut]);
+    let error = server.transfer(&zone()).await.unwrap_err();
     assert!(matches!(error.fault, Fault::Transfer(TransferError::CutOff { records: 2 })), "{error:?}");
     assert!(error.is_transport());
+    assert_eq!(fake.world().requests.len(), 4);
 }
 
 #[tokio::test]

@@ -100,7 +100,8 @@ pub enum Fate<F> {
     },
     /// The whole zone cannot be written on this server.
     ZoneUnusable(F),
-    /// It was sent and no answer came. Another server is used now.
+    /// It was sent and no answer came, or one that may be to the second time. Another connection, or another server, is
+    /// used now.
     Unknown(F),
 }
 

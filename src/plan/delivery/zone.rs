@@ -13,6 +13,8 @@ use crate::plan::{Batch, Indexed};
 
 /// After this many single groups denied alike, and not one success, the rest of a zone is not sent.
 const GIVE_UP_AFTER: usize = 16;
+/// After this many messages in a row whose answers were lost, the rest of a zone is not sent.
+const GIVE_UP_AFTER_LOST: usize = 3;
 
 /// One zone in one round.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Zone<F> {
     /// Groups that were denied alone.
     guilty: Vec<Guilty<F>>,
     succeeded: bool,
+    /// Messages in a row that were lost, those in flight together counted once.
+    lost: usize,
     given_up: Option<F>,
     /// Whether this is the second and last try.
     last_try: bool,
@@ -86,6 +90,7 @@ impl<F: Failure> Zone<F> {
             doubtful: BTreeMap::new(),
             guilty: Vec::new(),
             succeeded: false,
+            lost: 0,
             given_up: None,
             last_try: false,
             must_read_back: false,
@@ -195,7 +200,7 @@ impl<F: Failure> Zone<F> {
             Fate::Applied if self.must_read_back => self.unproven.push((batch, Verdict::NotStored(self.name.clone()))),
             Fate::Applied => {
                 desk.note(Note::Remember(batch.clone()));
-                self.succeeded = true;
+                (self.succeeded, self.lost) = (true, 0);
                 batch.steps.iter().for_each(|step| desk.changed(step));
             }
             Fate::Printed => batch.steps.iter().for_each(|step| desk.changed(step)),
@@ -207,10 +212,22 @@ impl<F: Failure> Zone<F> {
             Fate::PrerequisiteFailed(failure) if self.last_try || !desk.copies.contains_key(&self.name) => {
                 self.isolation.deny(Denied { batch, failure, denial: Denial::Prerequisite });
             }
-            Fate::PrerequisiteFailed(failure) | Fate::Unknown(failure) => {
-                let doubtful = batch.steps.iter().map(|step| (step.group, Verdict::Denied(failure.clone())));
-                self.doubtful.extend(doubtful);
+            Fate::Unknown(failure) => {
+                desk.window.narrow();
+                if self.in_flight.is_empty() {
+                    self.lost += 1;
+                }
+                if self.lost >= GIVE_UP_AFTER_LOST {
+                    self.given_up = Some(failure.clone());
+                }
+                if self.last_try {
+                    desk.note(Note::Doubt(self.name.clone()));
+                    self.unproven.push((batch, Verdict::Denied(failure)));
+                } else {
+                    self.be_in_doubt(&batch, &failure);
+                }
             }
+            Fate::PrerequisiteFailed(failure) => self.be_in_doubt(&batch, &failure),
             Fate::Denied { failure, maybe_applied } => {
                 let denial = if maybe_applied { Denial::Doubtful } else { Denial::Certain };
                 self.isolation.deny(Denied { batch, failure, denial });
@@ -220,6 +237,11 @@ impl<F: Failure> Zone<F> {
                 self.given_up = Some(failure);
             }
         }
+    }
+
+    fn be_in_doubt(&mut self, batch: &Batch, failure: &F) {
+        let doubtful = batch.steps.iter().map(|step| (step.group, Verdict::Denied(failure.clone())));
+        self.doubtful.extend(doubtful);
     }
 
     fn convict(&mut self, guilty: Guilty<F>) {
