@@ -206,7 +206,7 @@ impl<A: Authority> Means<'_, A> {
 
     /// Reads a zone anew; none where it cannot be read.
     async fn read(&self, pin: &A::Pin, zone: &ZoneName) -> Result<Option<Arc<ZoneContents>>, Failure> {
-        let reading = self.authority.read(pin, zone, self.deadline);
+        let reading = self.authority.confirm(pin, zone, self.deadline);
         let read = tokio::select! {
             biased;
             read = reading => read,

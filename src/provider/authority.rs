@@ -41,6 +41,15 @@ pub trait Authority: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
 
+    /// As [`read`](Self::read), for who does nothing if the zone holds what is wanted already: only what is known to move
+    /// when the zone changes is taken for a proof that it has not.
+    fn confirm(
+        &self,
+        pin: &Self::Pin,
+        zone: &ZoneName,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
+
     /// Asks for the zone's serial, which shows that the server answers for it.
     fn reach(&self, pin: &Self::Pin, zone: &ZoneName) -> impl Future<Output = Result<(), Failure>> + Send;
 

@@ -110,6 +110,48 @@ impl Servers {
             .then_some((Cause::RecordTypeNotSupported, "which is how Samba's BIND9_DLZ refuses a type"))
     }
 
+    /// Reads a zone from the pinned server, or from the one that takes over.
+    async fn read_by(
+        &self,
+        pin: &Pin,
+        zone: &ZoneName,
+        deadline: Instant,
+        strictly: bool,
+    ) -> Result<Arc<ZoneContents>, Failure> {
+        if self.settings.read == ReadMode::None {
+            return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
+        }
+        loop {
+            let server = pin.server();
+            let span = tracing::info_span!("zone", %zone, server = %server.address());
+            let reading = async {
+                if strictly {
+                    self.copies.confirm(zone, &server, deadline).await
+                } else {
+                    self.copies.read_anew(zone, &server, deadline).await
+                }
+            };
+            match reading.instrument(span).await {
+                Ok(copy) => {
+                    pin.succeeded(&server);
+                    self.metrics.read(zone.to_string(), copy.kind.label());
+                    return Ok(copy.contents);
+                }
+                Err(ReadError::Source(error)) if pin.fail_over(&error) => {}
+                Err(ReadError::Source(error)) => return Err(Failure::from(&error)),
+                Err(ReadError::Deadline) => {
+                    return Err(Failure::new(
+                        Cause::Deadline,
+                        format!("zone {zone} is still being read; the next request takes the result"),
+                    ));
+                }
+                Err(ReadError::BrokenOff) => {
+                    return Err(Failure::new(Cause::Internal, format!("reading zone {zone} broke off")));
+                }
+            }
+        }
+    }
+
     /// The copy of a zone on the server in use, and why it could not be read last.
     fn current(&self, zone: &ZoneName) -> Option<(ServerAddress, Option<ZoneCopy>, Option<ServerError>)> {
         let in_use = self.pool.status().into_iter().find(|server| server.in_use)?.address;
@@ -134,31 +176,11 @@ impl Authority for Servers {
     }
 
     async fn read(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
-        if self.settings.read == ReadMode::None {
-            return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
-        }
-        loop {
-            let server = pin.server();
-            let span = tracing::info_span!("zone", %zone, server = %server.address());
-            match self.copies.read_anew(zone, &server, deadline).instrument(span).await {
-                Ok(copy) => {
-                    pin.succeeded(&server);
-                    self.metrics.read(zone.to_string(), copy.kind.label());
-                    return Ok(copy.contents);
-                }
-                Err(ReadError::Source(error)) if pin.fail_over(&error) => {}
-                Err(ReadError::Source(error)) => return Err(Failure::from(&error)),
-                Err(ReadError::Deadline) => {
-                    return Err(Failure::new(
-                        Cause::Deadline,
-                        format!("zone {zone} is still being read; the next request takes the result"),
-                    ));
-                }
-                Err(ReadError::BrokenOff) => {
-                    return Err(Failure::new(Cause::Internal, format!("reading zone {zone} broke off")));
-                }
-            }
-        }
+        self.read_by(pin, zone, deadline, false).await
+    }
+
+    async fn confirm(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
+        self.read_by(pin, zone, deadline, true).await
     }
 
     async fn reach(&self, pin: &Pin, zone: &ZoneName) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Held, ReadKind, Refreshed, Version, Waiting, ZoneCopy};
+use super::{Asked, Held, ReadKind, Refreshed, Version, Waiting, ZoneCopy};
 use crate::dns::Operation;
 
 /// What is known of one zone on one server.
@@ -11,6 +11,8 @@ use crate::dns::Operation;
 pub(super) struct Entry<M, E> {
     known: Option<Known<M>>,
     refresh: Option<Refresh<E>>,
+    /// Whether the marker moves when the zone changes, once that was seen.
+    moves: Option<bool>,
     /// Why the last refresh failed.
     pub(super) failure: Option<E>,
 }
@@ -28,8 +30,10 @@ struct Known<M> {
 /// A refresh under way.
 #[derive(Debug)]
 pub(super) struct Refresh<E> {
-    pub(super) number: u64,
+    number: u64,
     pub(super) waiting: Waiting<E>,
+    /// It believes no marker that is not known to move.
+    strict: bool,
     /// It began before something that a new reader must see.
     pub(super) outdated: bool,
     /// Updates done since it began, which it may or may not have seen.
@@ -38,11 +42,18 @@ pub(super) struct Refresh<E> {
 
 impl<M, E> Default for Entry<M, E> {
     fn default() -> Self {
-        Self { known: None, refresh: None, failure: None }
+        Self { known: None, refresh: None, moves: None, failure: None }
     }
 }
 
-impl<M: Clone, E: Clone> Entry<M, E> {
+impl<E> Refresh<E> {
+    /// Whether its result is what a reader wants.
+    pub(super) const fn answers(&self, asked: Asked) -> bool {
+        self.number >= asked.since && !self.outdated && (self.strict || !asked.strictly)
+    }
+}
+
+impl<M: Clone + PartialEq, E: Clone> Entry<M, E> {
     pub(super) fn copy(&self) -> Option<ZoneCopy> {
         self.known.as_ref().map(|known| known.copy.clone())
     }
@@ -62,9 +73,11 @@ impl<M: Clone, E: Clone> Entry<M, E> {
     }
 
     /// Notes that a refresh begins, and gives what it starts from.
-    pub(super) fn begin(&mut self, number: u64, waiting: Waiting<E>) -> Option<Held<M>> {
-        self.refresh = Some(Refresh { number, waiting, outdated: false, later: Vec::new() });
-        self.known.as_ref().map(Known::held)
+    pub(super) fn begin(&mut self, number: u64, strict: bool, waiting: Waiting<E>) -> Option<Held<M>> {
+        self.refresh = Some(Refresh { number, waiting, strict, outdated: false, later: Vec::new() });
+        let proves_nothing = self.moves == Some(false) || (strict && self.moves.is_none());
+        let held = self.known.as_ref().map(Known::held)?;
+        Some(Held { doubtful: held.doubtful || proves_nothing, ..held })
     }
 
     /// Takes the result of the refresh under way, with the updates that it may have missed.
@@ -72,6 +85,7 @@ impl<M: Clone, E: Clone> Entry<M, E> {
         let refresh = self.refresh.take();
         let refreshed = result.inspect_err(|error| self.failure = Some(error.clone()))?;
         self.failure = None;
+        self.watch_marker(&refreshed);
         let (later, outdated) = refresh.map(|refresh| (refresh.later, refresh.outdated)).unwrap_or_default();
         let mut known = match (refreshed.kind, self.known.take()) {
             (ReadKind::Unchanged, Some(known)) => known.confirmed(refreshed.version.marker, now),
@@ -79,6 +93,18 @@ impl<M: Clone, E: Clone> Entry<M, E> {
         };
         known.doubtful |= outdated;
         Ok(self.known.insert(known).copy.clone())
+    }
+
+    /// One change that it has passed over is enough to believe it no more.
+    fn watch_marker(&mut self, refreshed: &Refreshed<M>) {
+        let Some(Known { told, .. }) = self.known.as_ref().filter(|_| refreshed.kind != ReadKind::Unchanged) else {
+            return;
+        };
+        if told.marker != refreshed.version.marker {
+            self.moves.get_or_insert(true);
+        } else if told.contents != refreshed.version.contents {
+            self.moves = Some(false);
+        }
     }
 
     /// Takes a version that no refresh brought.

@@ -29,7 +29,7 @@ const SERVERS: usize = 2;
 /// Where zones are read from: one server, by one way of reading. Clones are the same source.
 pub trait ZoneSource: Clone + Send + Sync + 'static {
     /// What tells a version of a zone from the next one; a serial, for example.
-    type Marker: Clone + Debug + Send + Sync + 'static;
+    type Marker: Clone + PartialEq + Debug + Send + Sync + 'static;
     /// Why it could not be read; every waiter gets it.
     type Error: Clone + Debug + Send + Sync + 'static;
 
@@ -127,6 +127,15 @@ pub struct ZoneCopies<S: ZoneSource> {
 
 type Key = (ZoneName, ServerAddress);
 
+/// What a reader wants of a refresh.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// The first one that is late enough.
+    since: u64,
+    /// Whether a marker that stands still must be known to move.
+    strictly: bool,
+}
+
 type Shared<S> = Arc<Mutex<Entries<<S as ZoneSource>::Marker, <S as ZoneSource>::Error>>>;
 
 #[derive(Debug)]
@@ -189,7 +198,7 @@ impl<S: ZoneSource> ZoneCopies<S> {
     /// # Errors
     /// At the deadline, or when the server cannot be read; never with an old copy instead.
     pub async fn read(&self, zone: &ZoneName, source: &S, deadline: Instant) -> Result<ZoneCopy, ReadError<S::Error>> {
-        self.read_since(0, zone, source, deadline).await
+        self.read_since(Asked { since: 0, strictly: false }, zone, source, deadline).await
     }
 
     /// As [`read`](Self::read), but by a refresh that begins after this call: for reading back what was just sent.
@@ -202,8 +211,23 @@ impl<S: ZoneSource> ZoneCopies<S> {
         source: &S,
         deadline: Instant,
     ) -> Result<ZoneCopy, ReadError<S::Error>> {
-        let next = self.lock().next;
-        self.read_since(next, zone, source, deadline).await
+        let since = self.lock().next;
+        self.read_since(Asked { since, strictly: false }, zone, source, deadline).await
+    }
+
+    /// As [`read_anew`](Self::read_anew), for who does nothing if nothing has changed: a marker that stands still proves
+    /// that only where it has been seen to move with the zone.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn confirm(
+        &self,
+        zone: &ZoneName,
+        source: &S,
+        deadline: Instant,
+    ) -> Result<ZoneCopy, ReadError<S::Error>> {
+        let since = self.lock().next;
+        self.read_since(Asked { since, strictly: true }, zone, source, deadline).await
     }
 
     /// Applies an update that the server has verifiably done.
@@ -223,14 +247,14 @@ impl<S: ZoneSource> ZoneCopies<S> {
 
     async fn read_since(
         &self,
-        oldest: u64,
+        asked: Asked,
         zone: &ZoneName,
         source: &S,
         deadline: Instant,
     ) -> Result<ZoneCopy, ReadError<S::Error>> {
         let read = async {
             loop {
-                match self.join(oldest, zone, source) {
+                match self.join(asked, zone, source) {
                     Ok(refresh) => return ended(refresh).await?.map_err(ReadError::Source),
                     Err(older) => drop(ended(older).await),
                 }
@@ -240,18 +264,18 @@ impl<S: ZoneSource> ZoneCopies<S> {
     }
 
     /// The refresh to wait for, started if there is none; or one that is too old and must end first.
-    fn join(&self, oldest: u64, zone: &ZoneName, source: &S) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
+    fn join(&self, asked: Asked, zone: &ZoneName, source: &S) -> Result<Waiting<S::Error>, Waiting<S::Error>> {
         let server = source.address();
         let mut known = self.lock();
         known.touch(server);
         if let Some(refresh) = known.entry(zone, server).refresh() {
             let waiting = refresh.waiting.clone();
-            return if refresh.number >= oldest && !refresh.outdated { Ok(waiting) } else { Err(waiting) };
+            return if refresh.answers(asked) { Ok(waiting) } else { Err(waiting) };
         }
         let (told, waiting) = watch::channel(None);
         let number = known.next;
         known.next += 1;
-        let held = known.entry(zone, server).begin(number, waiting.clone());
+        let held = known.entry(zone, server).begin(number, asked.strictly, waiting.clone());
         tokio::spawn(refresh(Arc::clone(&self.known), zone.clone(), source.clone(), held, (number, told)));
         Ok(waiting)
     }
@@ -279,7 +303,7 @@ async fn ended<E: Clone>(mut refresh: Waiting<E>) -> Result<Result<ZoneCopy, E>,
     result.clone().ok_or(ReadError::BrokenOff)
 }
 
-impl<M: Clone, E: Clone> Entries<M, E> {
+impl<M: Clone + PartialEq, E: Clone> Entries<M, E> {
     fn entry(&mut self, zone: &ZoneName, server: &ServerAddress) -> &mut Entry<M, E> {
         self.entries.entry(key(zone, server)).or_default()
     }

@@ -271,6 +271,36 @@ async fn an_update_that_did_not_move_the_serial_is_checked_against_the_whole_zon
 }
 
 #[tokio::test]
+async fn a_serial_that_has_passed_over_a_change_is_not_believed_again() {
+    let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
+    read(&copies, &server).await;
+    copies.apply(&server.address, &adding(2));
+    for hosts in [&[1, 2][..], &[1, 2, 3], &[1]] {
+        *server.version.lock().unwrap() = version(1, hosts);
+        assert_eq!(*read(&copies, &server).await.contents, version(1, hosts));
+    }
+}
+
+#[tokio::test]
+async fn who_does_nothing_if_nothing_has_changed_asks_for_more_than_a_serial_that_never_moved() {
+    let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
+    read(&copies, &server).await;
+    let confirm = async || copies.confirm(&zone(), &server, later()).await.unwrap();
+    *server.version.lock().unwrap() = version(1, &[1, 2]);
+    server.was_asked();
+    assert_eq!(*confirm().await.contents, version(1, &[1, 2]));
+    assert_eq!(server.was_asked(), [Asked::Serial, Asked::Whole]);
+
+    let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
+    read(&copies, &server).await;
+    server.moves_to(2);
+    read(&copies, &server).await;
+    server.was_asked();
+    assert_eq!(copies.confirm(&zone(), &server, later()).await.unwrap().kind, ReadKind::Unchanged);
+    assert_eq!(server.was_asked(), [Asked::Serial], "it is known to move");
+}
+
+#[tokio::test]
 async fn an_update_done_during_a_transfer_is_not_lost() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::gated("ns1.test")));
     assert_eq!(copies.read(&zone(), &server, soon()).await, Err(ReadError::Deadline));

@@ -1,6 +1,8 @@
 //! Dry run, no prerequisites, no reading.
 
-use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Named, Settings, Sidecar, Zone};
+use std::time::Duration;
+
+use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Named, Settings, Sidecar, Zone, wait_until};
 
 /// A change of every kind and many types.
 fn steps() -> [Changes; 3] {
@@ -37,7 +39,7 @@ fn a_dry_run_changes_nothing_and_prints_what_nsupdate_takes_as_it_is() {
         dry.records();
         assert_eq!(dry.apply(&changes), 204);
         assert_eq!(named.axfr("example.test"), before, "a dry run");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         let output = dry.output();
         let script = &output[printed..];
         let (accepted, said) = named.run_script(&format!("{script}\n"));
@@ -50,6 +52,21 @@ fn a_dry_run_changes_nothing_and_prints_what_nsupdate_takes_as_it_is() {
     }
     assert!(reader.records().is_empty());
     assert!(named.updates().is_empty());
+}
+
+/// Neither does a dry run say that nothing is to be done before DNS was asked.
+#[test]
+fn a_dry_run_prints_the_deletion_of_what_came_after_the_last_list() {
+    let named = Named::options().zone(Zone::new("example.test").allow_update("any;")).start();
+    let settings = Settings::insecure(&named, &["example.test"]);
+    let (dry, other) = (settings.clone().set("RFC2136_DRY_RUN", "true").start(), settings.start());
+    let late = Endpoint::a("late.example.test", &["192.0.2.1"]);
+    dry.records();
+    other.records();
+    other.apply_all(&Changes::new().create(&late));
+    assert_eq!(dry.apply(&Changes::new().delete(&late)), 204);
+    let deletion = "update delete late.example.test. IN A 192.0.2.1";
+    wait_until("the script", Duration::from_secs(2), || dry.output().contains(deletion));
 }
 
 #[test]

@@ -241,6 +241,19 @@ fn it_sends_what_fits_and_is_done() {
     assert!((0..HOSTS).all(|n| servers.target(n) == ["192.0.2.2"]));
 }
 
+/// One round trip tells both.
+#[test]
+fn what_sends_nothing_is_confirmed_beside_the_first_message() {
+    let (mut servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
+    servers.put(1, "192.0.2.2", true);
+    let changes = Changes { create: [record(1, "192.0.2.2"), record(5, "192.0.2.2")].concat(), ..Changes::default() };
+    let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&changes, &policy));
+    let zone: ZoneName = ZONES[1].parse().unwrap();
+    assert!(matches!(delivery.next(), Some(Command::Ask(Request::Read(_, asked))) if asked == zone));
+    assert!(matches!(delivery.next(), Some(Command::Ask(Request::Send(_, batch))) if batch.steps.len() == 1));
+    assert_eq!(delivery.next(), None);
+}
+
 #[test]
 fn what_is_under_way_when_it_is_stopped_still_counts() {
     let (servers, policy) = (Servers::new(), policy(true, ServerProfile::Bind));
