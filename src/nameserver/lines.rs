@@ -23,6 +23,8 @@ const MAX_IDLE: Duration = Duration::from_secs(15);
 /// After a server has closed a connection that had more in flight, it gets one request a connection, so that none is
 /// lost, until it has answered so many.
 const PROBATION: usize = 64;
+/// A server that has closed so many connections in a row without one answer is taken for dead.
+const MAX_BARREN: usize = 3;
 
 /// The connections to one server.
 pub(super) struct Lines {
@@ -33,6 +35,8 @@ pub(super) struct Lines {
     opening: tokio::sync::Mutex<()>,
     /// Answers that are missing yet until requests are sent while others are in flight.
     probation: AtomicUsize,
+    /// Connections in a row that ended without one answer.
+    barren: AtomicUsize,
 }
 
 /// What is kept for the next request.
@@ -48,7 +52,7 @@ enum Kept {
 #[derive(Clone)]
 struct Line {
     calls: mpsc::UnboundedSender<Call>,
-    /// Whether the server has answered on it before: if it closes then, it need not be dead (RFC 7766 §6.2.4).
+    /// Whether the server has answered on it.
     used: Arc<AtomicBool>,
 }
 
@@ -64,7 +68,7 @@ struct Call {
 pub(super) struct Lost {
     pub(super) sent: Sent,
     pub(super) fault: Fault,
-    /// Whether nothing more is said of the server by this than that it closed a connection that it had used.
+    /// Whether nothing more is said of the server by this than that it closed a connection (RFC 7766 §6.2.4).
     pub(super) closed: bool,
 }
 
@@ -76,6 +80,8 @@ impl Lines {
             kept: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             probation: AtomicUsize::new(0),
+            // Nothing is known yet of whoever has never answered.
+            barren: AtomicUsize::new(MAX_BARREN),
         }
     }
 
@@ -247,7 +253,22 @@ impl Task {
                 break fault;
             }
         };
+        self.drain(&mut connection, &fault).await;
         self.fail(&fault);
+    }
+
+    /// A server that has closed its side may have answered before: what cannot be written to can still be read from.
+    async fn drain(&mut self, connection: &mut Connection, fault: &Fault) {
+        if !matches!(fault, Fault::Send(_)) {
+            return;
+        }
+        let limit = connection.timeout();
+        while !self.in_flight.is_empty() {
+            let Ok(Ok(message)) = timeout(limit, connection.message()).await else { return };
+            if self.tell(message).is_err() {
+                return;
+            }
+        }
     }
 
     fn is_kept(&self, kept: &Kept) -> bool {
@@ -274,24 +295,34 @@ impl Task {
                 Ok(())
             }
             Err(fault) => {
-                // What was not written to its end cannot be read by the server.
-                let sent = if matches!(fault, Fault::Silent(_)) { Sent::Unknown } else { Sent::Nothing };
-                // Whoever waits no longer need not know.
-                let _ = told.send(Err(lost(&self.used, sent, &fault)));
+                if matches!(fault, Fault::Silent(_)) {
+                    self.in_flight.insert(id, Waiting { due: Instant::now(), told });
+                } else {
+                    // What was not written to its end cannot be read by the server.
+                    self.held_up.push_back(Call { id, message, told });
+                }
                 Err(fault)
             }
         }
     }
 
     /// Tells an answer to whom it belongs; one that belongs to nobody makes the connection worthless.
-    async fn answer(&mut self, connection: &mut Connection, message: Vec<u8>) -> Result<(), Fault> {
+    fn tell(&mut self, message: Vec<u8>) -> Result<(), Fault> {
         let waiting = response_id(&message)?.and_then(|id| self.in_flight.remove(&id));
         let Some(waiting) = waiting else { return Err(Fault::WrongAnswer) };
         self.used.store(true, Ordering::Relaxed);
+        self.lines.barren.store(0, Ordering::Relaxed);
         let one_less = |left: usize| left.checked_sub(1);
         // None is left when it was none before.
         let _ = self.lines.probation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        // Whoever waits no longer need not know.
         let _ = waiting.told.send(Ok(message));
+        Ok(())
+    }
+
+    /// Takes an answer, and sends what had to wait for it.
+    async fn answer(&mut self, connection: &mut Connection, message: Vec<u8>) -> Result<(), Fault> {
+        self.tell(message)?;
         // Those that must wait longer come back behind the others.
         for _ in 0..self.held_up.len() {
             let Some(call) = self.held_up.pop_front() else { break };
@@ -302,27 +333,26 @@ impl Task {
 
     /// Nothing more comes over this connection.
     fn fail(mut self, fault: &Fault) {
-        if is_closed(fault) && self.is_crowded {
-            self.lines.probation.store(PROBATION, Ordering::Relaxed);
-        }
         let lines = Arc::clone(&self.lines);
+        if is_closed(fault) && self.is_crowded {
+            lines.probation.store(PROBATION, Ordering::Relaxed);
+        }
+        let is_barren = !self.used.load(Ordering::Relaxed);
+        let closed = is_closed(fault) && !(is_barren && lines.barren.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_BARREN);
+        let lost = |sent| Err(Lost { sent, fault: fault.clone(), closed });
         lines.forget(&mut self);
         for (_, waiting) in self.in_flight.drain() {
-            let _ = waiting.told.send(Err(lost(&self.used, Sent::Unknown, fault)));
+            let _ = waiting.told.send(lost(Sent::Unknown));
         }
         let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
         for call in self.held_up.drain(..).chain(queued) {
-            let _ = call.told.send(Err(lost(&self.used, Sent::Nothing, fault)));
+            let _ = call.told.send(lost(Sent::Nothing));
         }
     }
 }
 
 const fn is_closed(fault: &Fault) -> bool {
     matches!(fault, Fault::Send(_) | Fault::Receive(_) | Fault::Closed)
-}
-
-fn lost(used: &AtomicBool, sent: Sent, fault: &Fault) -> Lost {
-    Lost { sent, fault: fault.clone(), closed: is_closed(fault) && used.load(Ordering::Relaxed) }
 }
 
 #[cfg(test)]
@@ -346,6 +376,35 @@ mod tests {
 
     fn request(id: u8) -> Vec<u8> {
         vec![0x12, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id]
+    }
+
+    /// Whoever closes a connection need not be dead, but whoever does nothing else is.
+    #[tokio::test]
+    async fn a_server_that_closes_connections_without_an_answer_is_dead_in_the_end() {
+        let (listener, lines) = listen().await;
+        let server = async {
+            for _ in 0..=MAX_BARREN {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.read_exact(&mut [0; 15]).await.unwrap();
+            }
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut framed = [0; 15];
+            stream.read_exact(&mut framed).await.unwrap();
+            framed[4] |= 0x80;
+            stream.write_all(&framed).await.unwrap();
+        };
+        let client = async {
+            assert!(!lines.ask(0x1201, request(1)).await.unwrap_err().closed, "it has never answered");
+            lines.barren.store(0, Ordering::Relaxed);
+            for n in 1..=MAX_BARREN {
+                let lost = lines.ask(0x1201, request(1)).await.unwrap_err();
+                assert!(matches!(lost.sent, Sent::Unknown), "{lost:?}");
+                assert_eq!(lost.closed, n < MAX_BARREN);
+            }
+            assert!(lines.ask(0x1201, request(1)).await.is_ok());
+            assert_eq!(lines.barren.load(Ordering::Relaxed), 0);
+        };
+        tokio::join!(server, client);
     }
 
     /// A server that allows one request a connection gets them so, and none of them is lost.

@@ -215,7 +215,7 @@ impl Session {
             let (octets, signed) = sign(key.as_mut(), request.octets).map_err(|fault| (Sent::Nothing, fault))?;
             match self.lines.ask(id, octets).await {
                 Ok(octets) => return Ok(Arrival { octets, signed, repeated: losses > 0 }),
-                // Somebody else was answered there before, so that this comes to an end.
+                // A few connections without an answer are the end, so that this comes to one.
                 Err(Lost { sent: Sent::Nothing, closed: true, .. }) => {}
                 Err(Lost { closed: true, .. }) if request.repeatable && losses < MAX_REPEATS => losses += 1,
                 Err(Lost { sent, fault, .. }) => return Err((if losses > 0 { Sent::Unknown } else { sent }, fault)),
