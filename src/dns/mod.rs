@@ -11,6 +11,7 @@ pub mod transfer;
 pub mod tsig;
 pub mod update;
 pub mod wire;
+mod writer;
 pub mod zone;
 
 pub use message::{Class, Message, Opcode, Rcode};
@@ -19,6 +20,6 @@ pub use query::{Query, ReplyError, Soa};
 pub use rrset::{Rdata, RecordType, Rrset, Ttl};
 pub use server::{ServerAddress, ServerProfile, ServerSource};
 pub use transfer::{Outcome, Progress, Transfer, TransferError};
-pub use update::{EncodeError, Operation, Prerequisite, Update};
+pub use update::{EncodeError, Operation, Prerequisite, Size, Update};
 pub use wire::WireError;
 pub use zone::{ZoneContents, ZoneName, ZoneSet};

@@ -5,16 +5,18 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{self, DNSClass, RData, rdata::NULL};
+use hickory_proto::rr;
 use thiserror::Error;
 
-use super::message::HEADER_OCTETS;
+use super::message::{Class, HEADER_OCTETS};
+use super::writer::Writer;
 use super::{Name, Rdata, RecordType, Rrset, Ttl, ZoneContents, ZoneName};
 
-/// Octets of a record beside its name and RDATA: type, class, TTL, RDLENGTH.
-const RECORD_OCTETS: usize = 10;
 /// Octets of a zone section beside its name: type and class.
 const QUESTION_OCTETS: usize = 4;
+/// Where the header counts the records of a section (RFC 2136 §2.2).
+const PREREQUISITE_COUNT_AT: usize = 6;
+const UPDATE_COUNT_AT: usize = 8;
 
 /// A condition that the zone must meet, or nothing is changed (RFC 2136 §2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,11 +90,11 @@ pub struct Update {
 #[derive(Debug, Error)]
 pub enum EncodeError {
     /// More than a DNS message can hold; nothing of it may be sent.
-    #[error("the message does not fit 65,535 octets ({records} records, about {octets} octets)")]
+    #[error("the message does not fit 65,535 octets ({records} records, {octets} octets)")]
     TooLarge {
         /// Records it should have held.
         records: usize,
-        /// Its estimated size.
+        /// Its size.
         octets: usize,
     },
     /// The codec refused it.
@@ -110,33 +112,20 @@ impl Prerequisite {
         }
     }
 
-    /// Upper bound of the octets it takes in a message.
-    #[must_use]
-    pub fn octets(&self) -> usize {
-        match self {
-            Self::NameInUse(name)
-            | Self::NameNotInUse(name)
-            | Self::RrsetExists { name, .. }
-            | Self::RrsetDoesNotExist { name, .. } => record_octets(name, &[]),
+    fn write<'a>(&'a self, writer: &mut Writer<'a>) {
+        let (name, rtype, class) = match self {
+            Self::NameInUse(name) => (name, RecordType::ANY, Class::ANY),
+            Self::NameNotInUse(name) => (name, RecordType::ANY, Class::NONE),
+            Self::RrsetExists { name, rtype } => (name, *rtype, Class::ANY),
+            Self::RrsetDoesNotExist { name, rtype } => (name, *rtype, Class::NONE),
             Self::RrsetEquals(rrset) => {
-                rrset.rdata().iter().map(|rdata| record_octets(rrset.name(), rdata.as_wire())).sum()
+                for rdata in rrset.rdata() {
+                    writer.record(rrset.name(), rrset.rtype(), Class::IN, Ttl::ZERO, Some(rdata));
+                }
+                return;
             }
-        }
-    }
-
-    fn encode(&self) -> Result<Vec<rr::Record>, ProtoError> {
-        let one = |name, rtype, class| record(name, rtype, class, Ttl::ZERO, None).map(|record| vec![record]);
-        match self {
-            Self::NameInUse(name) => one(name, RecordType::ANY, DNSClass::ANY),
-            Self::NameNotInUse(name) => one(name, RecordType::ANY, DNSClass::NONE),
-            Self::RrsetExists { name, rtype } => one(name, *rtype, DNSClass::ANY),
-            Self::RrsetDoesNotExist { name, rtype } => one(name, *rtype, DNSClass::NONE),
-            Self::RrsetEquals(rrset) => rrset
-                .rdata()
-                .iter()
-                .map(|rdata| record(rrset.name(), rrset.rtype(), DNSClass::IN, Ttl::ZERO, Some(rdata)))
-                .collect(),
-        }
+        };
+        writer.record(name, rtype, class, Ttl::ZERO, None);
     }
 }
 
@@ -155,52 +144,69 @@ impl Operation {
         *rtype
     }
 
-    /// Upper bound of the octets it takes in a message.
-    #[must_use]
-    pub fn octets(&self) -> usize {
-        match self {
-            Self::Add { name, rdata, .. } | Self::Delete { name, rdata, .. } => record_octets(name, rdata.as_wire()),
-            Self::DeleteRrset { name, .. } => record_octets(name, &[]),
-        }
-    }
-
     /// Does to a copy of the zone what it does to the zone; an added record gives its TTL to the whole RRset.
     pub fn apply_to(&self, contents: &mut ZoneContents) {
         match self {
-            Self::Add { name, rtype, ttl, rdata } => {
-                let held = contents.rrset(name, *rtype).map(|rrset| rrset.rdata.to_vec()).unwrap_or_default();
-                let all = held.into_iter().chain([rdata.clone()]).collect();
-                if let Some(rrset) = Rrset::new(name.clone(), *rtype, *ttl, all) {
-                    contents.replace(&rrset);
-                }
-            }
+            Self::Add { name, rtype, ttl, rdata } => contents.add_by_update(name, *rtype, *ttl, rdata.clone()),
             Self::Delete { name, rtype, rdata } => contents.remove(name, *rtype, rdata),
             Self::DeleteRrset { name, rtype } => contents.remove_rrset(name, *rtype),
         }
     }
 
-    fn encode(&self) -> Result<rr::Record, ProtoError> {
+    fn write<'a>(&'a self, writer: &mut Writer<'a>) {
         match self {
-            Self::Add { name, rtype, ttl, rdata } => record(name, *rtype, DNSClass::IN, *ttl, Some(rdata)),
-            Self::Delete { name, rtype, rdata } => record(name, *rtype, DNSClass::NONE, Ttl::ZERO, Some(rdata)),
-            Self::DeleteRrset { name, rtype } => record(name, *rtype, DNSClass::ANY, Ttl::ZERO, None),
+            Self::Add { name, rtype, ttl, rdata } => writer.record(name, *rtype, Class::IN, *ttl, Some(rdata)),
+            Self::Delete { name, rtype, rdata } => writer.record(name, *rtype, Class::NONE, Ttl::ZERO, Some(rdata)),
+            Self::DeleteRrset { name, rtype } => writer.record(name, *rtype, Class::ANY, Ttl::ZERO, None),
         }
     }
 }
 
-impl Update {
-    /// Octets of a message without prerequisites and operations: header and zone section.
+/// The size of a message that grows, before it is signed.
+///
+/// It is exact where all prerequisites come before all operations. Else it may be a little too large: a message has its
+/// prerequisites first, so that more names come where a pointer can tell them.
+#[derive(Debug)]
+pub struct Size<'a>(Writer<'a>);
+
+impl<'a> Size<'a> {
+    /// Of a message that holds its header and zone section alone.
     #[must_use]
-    pub fn overhead(zone: &ZoneName) -> usize {
-        HEADER_OCTETS + zone.as_name().as_wire().len() + QUESTION_OCTETS
+    pub fn new(zone: &'a ZoneName) -> Self {
+        let start = HEADER_OCTETS + zone.as_name().as_wire().len() + QUESTION_OCTETS;
+        Self(Writer::new(vec![0; start], zone.as_name()))
     }
 
-    /// Upper bound of the message's size, before it is signed.
+    /// Octets so far.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.0.len()
+    }
+
+    /// With one more prerequisite.
+    pub fn require(&mut self, prerequisite: &'a Prerequisite) {
+        prerequisite.write(&mut self.0);
+    }
+
+    /// With one more prerequisite, [`Prerequisite::RrsetDoesNotExist`].
+    pub fn require_absent(&mut self, name: &'a Name, rtype: RecordType) {
+        self.0.record(name, rtype, Class::NONE, Ttl::ZERO, None);
+    }
+
+    /// With one more operation.
+    pub fn operate(&mut self, operation: &'a Operation) {
+        operation.write(&mut self.0);
+    }
+}
+
+impl Update {
+    /// Octets of the message, before it is signed.
     #[must_use]
     pub fn octets(&self) -> usize {
-        Self::overhead(&self.zone)
-            + self.prerequisites.iter().map(Prerequisite::octets).sum::<usize>()
-            + self.operations.iter().map(Operation::octets).sum::<usize>()
+        let mut size = Size::new(&self.zone);
+        self.prerequisites.iter().for_each(|prerequisite| size.require(prerequisite));
+        self.operations.iter().for_each(|operation| size.operate(operation));
+        size.octets()
     }
 
     /// Number of records in the prerequisite and update sections.
@@ -216,20 +222,21 @@ impl Update {
     pub fn encode(&self, id: u16) -> Result<Vec<u8>, EncodeError> {
         let mut message = Message::new(id, MessageType::Query, OpCode::Update);
         message.queries.push(Query::query(hickory_name(self.zone.as_name())?, rr::RecordType::SOA));
-        for prerequisite in &self.prerequisites {
-            message.answers.extend(prerequisite.encode()?);
+        let mut writer = Writer::new(message.to_vec()?, self.zone.as_name());
+        self.prerequisites.iter().for_each(|prerequisite| prerequisite.write(&mut writer));
+        self.operations.iter().for_each(|operation| operation.write(&mut writer));
+        let too_large = EncodeError::TooLarge { records: self.records(), octets: writer.len() };
+        let prerequisites = self.prerequisites.iter().map(Prerequisite::records).sum();
+        let mut octets = writer.into_octets();
+        if octets.len() > usize::from(u16::MAX) {
+            return Err(too_large);
         }
-        for operation in &self.operations {
-            message.authorities.push(operation.encode()?);
+        for (at, count) in [(PREREQUISITE_COUNT_AT, prerequisites), (UPDATE_COUNT_AT, self.operations.len())] {
+            // Each record has more than one octet, so that what fits can be counted.
+            let count = u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes();
+            octets.iter_mut().skip(at).zip(count).for_each(|(octet, count)| *octet = count);
         }
-        let announced = [message.answers.len(), message.authorities.len()];
-        let octets = message.to_vec()?;
-        // Past 65,535 octets the codec cuts the message and sets TC instead of failing.
-        if is_whole(&octets, announced) { Ok(octets) } else { Err(self.too_large()) }
-    }
-
-    fn too_large(&self) -> EncodeError {
-        EncodeError::TooLarge { records: self.records(), octets: self.octets() }
+        Ok(octets)
     }
 
     /// A script that makes `nsupdate` send this update.
@@ -338,41 +345,9 @@ fn quoted(mut wire: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn record_octets(name: &Name, rdata: &[u8]) -> usize {
-    name.as_wire().len() + RECORD_OCTETS + rdata.len()
-}
-
-/// A record for the codec, its RDATA opaque so that it is sent octet for octet; none is an empty RDATA.
-fn record(
-    name: &Name,
-    rtype: RecordType,
-    class: DNSClass,
-    ttl: Ttl,
-    rdata: Option<&Rdata>,
-) -> Result<rr::Record, ProtoError> {
-    let code = rr::RecordType::from(rtype.number());
-    let data = match rdata.map(Rdata::as_wire).filter(|wire| !wire.is_empty()) {
-        Some(wire) => RData::Unknown { code, rdata: NULL::with(wire.to_vec()) },
-        None => RData::Update0(code),
-    };
-    let mut record = rr::Record::from_rdata(hickory_name(name)?, ttl.as_secs(), data);
-    record.dns_class = class;
-    Ok(record)
-}
-
 /// A name for the codec; built from labels, since its text parser reads other escapes than RFC 1035's.
 fn hickory_name(name: &Name) -> Result<rr::Name, ProtoError> {
     rr::Name::from_labels(name.labels())
-}
-
-/// Whether a message holds as many records in its two middle sections as were put in, and is not truncated.
-fn is_whole(octets: &[u8], announced: [usize; 2]) -> bool {
-    const TC: u8 = 0x02;
-    let count = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low]));
-    match octets {
-        [_, _, flags, _, _, _, a, b, c, d, ..] => flags & TC == 0 && [count(*a, *b), count(*c, *d)] == announced,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

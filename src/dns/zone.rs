@@ -142,10 +142,16 @@ impl ZoneContents {
         self.names.change(name, |rrsets| {
             let held = held(rrsets, rtype, ttl);
             held.ttl = held.ttl.min(ttl);
-            if let Err(position) = held.rdata.binary_search(&rdata) {
-                held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
-                held.rdata.insert(position, rdata);
-            }
+            insert(held, rdata);
+        });
+    }
+
+    /// Adds one record as an update does, which gives its TTL to the whole RRset.
+    pub fn add_by_update(&mut self, name: &Name, rtype: RecordType, ttl: Ttl, rdata: Rdata) {
+        self.names.change(name, |rrsets| {
+            let held = held(rrsets, rtype, ttl);
+            held.ttl = ttl;
+            insert(held, rdata);
         });
     }
 
@@ -239,6 +245,13 @@ fn held(rrsets: &mut Vec<Held>, rtype: RecordType, ttl: Ttl) -> &mut Held {
         rrsets.insert(position, Held { rtype, ttl, rdata: Vec::new() });
     }
     &mut rrsets[position]
+}
+
+fn insert(held: &mut Held, rdata: Rdata) {
+    if let Err(position) = held.rdata.binary_search(&rdata) {
+        held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
+        held.rdata.insert(position, rdata);
+    }
 }
 
 #[cfg(test)]

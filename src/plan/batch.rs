@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::step::{Step, hides_nothing};
-use crate::dns::{Name, Operation, Prerequisite, ServerProfile, Update, ZoneName};
+use super::step::{HIDING, Step};
+use crate::dns::{Name, Prerequisite, ServerProfile, Size, Update, ZoneName};
 
-/// Room left for header, zone section and TSIG.
-const OVERHEAD_OCTETS: usize = 1024;
+/// Room left for the TSIG record: two names, a MAC and a dozen numbers.
+const TSIG_OCTETS: usize = 1024;
 
 /// A step with the index of the group it does a part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ impl Batch {
             update.operations.extend_from_slice(&step.operations);
             above.extend(&step.above);
         }
+        let hides_nothing =
+            |name: &Name| HIDING.map(|rtype| Prerequisite::RrsetDoesNotExist { name: name.clone(), rtype });
         update.prerequisites.extend(above.into_iter().flat_map(hides_nothing));
         update
     }
@@ -83,54 +85,85 @@ impl Batch {
     }
 }
 
-/// Estimated octets of a step that is alone in its message.
+/// Octets of a message with this step alone, before it is signed.
 #[must_use]
 pub fn octets(step: &Step) -> usize {
-    own_octets(step) + octets_above(&step.above)
-}
-
-fn octets_above<'a>(names: impl IntoIterator<Item = &'a Name>) -> usize {
-    names.into_iter().flat_map(hides_nothing).map(|prerequisite| prerequisite.octets()).sum()
-}
-
-fn own_octets(step: &Step) -> usize {
-    let prerequisites: usize = step.prerequisites.iter().map(Prerequisite::octets).sum();
-    let operations: usize = step.operations.iter().map(Operation::octets).sum();
-    prerequisites + operations
+    Growing::with(step).size.octets()
 }
 
 /// The octets that the steps of a message of several may take, and a step that goes alone.
 #[must_use]
-pub fn room(profile: ServerProfile) -> (usize, usize) {
-    (profile.message_octets() - OVERHEAD_OCTETS, profile.group_octets() - OVERHEAD_OCTETS)
+pub const fn room(profile: ServerProfile) -> (usize, usize) {
+    (profile.message_octets() - TSIG_OCTETS, profile.group_octets() - TSIG_OCTETS)
+}
+
+/// A message that steps are put into.
+struct Growing<'a> {
+    size: Size<'a>,
+    endpoints: usize,
+    /// What several steps lie below is asked for once.
+    above: BTreeSet<&'a Name>,
+}
+
+impl<'a> Growing<'a> {
+    fn with(step: &'a Step) -> Self {
+        Self { size: Size::new(&step.zone), endpoints: 0, above: BTreeSet::new() }.and(step)
+    }
+
+    fn and(mut self, step: &'a Step) -> Self {
+        self.endpoints += step.planned.len();
+        step.prerequisites.iter().for_each(|prerequisite| self.size.require(prerequisite));
+        for name in &step.above {
+            if self.above.insert(name) {
+                HIDING.into_iter().for_each(|rtype| self.size.require_absent(name, rtype));
+            }
+        }
+        step.operations.iter().for_each(|operation| self.size.operate(operation));
+        self
+    }
 }
 
 /// Packs the steps of one zone in their order. Steps beyond the limit of a single one are given back.
 #[must_use]
 pub fn pack(steps: Vec<Indexed>, limits: Limits) -> (Vec<Batch>, Vec<Indexed>) {
-    let (shared, alone) = room(limits.profile);
-    let (mut batches, mut too_large) = (Vec::new(), Vec::new());
-    let (mut current, mut endpoints, mut size) = (Vec::new(), 0, 0);
-    // What several steps lie below is asked for once.
-    let mut above = BTreeSet::new();
-    for step in steps {
-        let count = step.step.planned.len();
-        if octets(&step.step) > alone {
-            too_large.push(step);
-            continue;
+    let (mut batches, mut too_large) = (Vec::<Batch>::new(), Vec::new());
+    for (place, step) in places(&steps, limits).into_iter().zip(steps) {
+        match (place, batches.last_mut()) {
+            (Place::Nowhere, _) => too_large.push(step),
+            (Place::Same, Some(batch)) => batch.steps.push(step),
+            (Place::Same | Place::Next, _) => batches.push(Batch { steps: vec![step] }),
         }
-        let octets = |above: &BTreeSet<Name>| own_octets(&step.step) + octets_above(step.step.above.difference(above));
-        if !current.is_empty() && (endpoints + count > limits.endpoints || size + octets(&above) > shared) {
-            batches.push(Batch { steps: std::mem::take(&mut current) });
-            (endpoints, size) = (0, 0);
-            above.clear();
-        }
-        (endpoints, size) = (endpoints + count, size + octets(&above));
-        above.extend(step.step.above.iter().cloned());
-        current.push(step);
-    }
-    if !current.is_empty() {
-        batches.push(Batch { steps: current });
     }
     (batches, too_large)
+}
+
+/// Where a step goes.
+enum Place {
+    /// To the steps before it.
+    Same,
+    /// Into a message of its own, which others may join.
+    Next,
+    /// It fits none.
+    Nowhere,
+}
+
+fn places(steps: &[Indexed], limits: Limits) -> Vec<Place> {
+    let (shared, alone) = room(limits.profile);
+    let mut places = Vec::with_capacity(steps.len());
+    let mut current: Option<Growing<'_>> = None;
+    for Indexed { step, .. } in steps {
+        // What turns out to be too much for it is not looked at again.
+        let joined = current.take().filter(|message| message.endpoints + step.planned.len() <= limits.endpoints);
+        let joined = joined.map(|message| message.and(step)).filter(|message| message.size.octets() <= shared);
+        let (place, message) = match joined {
+            Some(message) => (Place::Same, Some(message)),
+            None => match Some(Growing::with(step)).filter(|message| message.size.octets() <= alone) {
+                Some(message) => (Place::Next, Some(message)),
+                None => (Place::Nowhere, None),
+            },
+        };
+        places.push(place);
+        current = message;
+    }
+    places
 }

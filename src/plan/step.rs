@@ -157,10 +157,8 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
     }))
 }
 
-/// No delegation and no DNAME is at this name.
-pub(super) fn hides_nothing(name: &Name) -> [Prerequisite; 2] {
-    [RecordType::NS, RecordType::DNAME].map(|rtype| Prerequisite::RrsetDoesNotExist { name: name.clone(), rtype })
-}
+/// What hides everything below its name: a delegation, and a DNAME.
+pub(super) const HIDING: [RecordType; 2] = [RecordType::NS, RecordType::DNAME];
 
 /// Every type that IANA has assigned and that none may stay of where a CNAME replaces something: all data, but what
 /// DNSSEC puts beside a CNAME.
