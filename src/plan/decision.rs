@@ -71,6 +71,7 @@ impl<'a> View<'a> {
             ttl: self.ttl(wanted, shown_ttl),
             retimed: wanted.is_some_and(|wanted| wanted.ttl.is_some()),
             whole_ns: self.whole_ns(),
+            is_passing: false,
         }
     }
 
@@ -102,6 +103,7 @@ impl<'a> View<'a> {
             ttl,
             retimed,
             whole_ns: self.whole_ns(),
+            is_passing: false,
         })
     }
 

@@ -15,6 +15,7 @@ mod hidden;
 pub mod intake;
 pub mod listing;
 pub mod ownership;
+mod portion;
 pub mod protected;
 pub mod reason;
 pub mod register;

@@ -123,10 +123,10 @@ pub enum Reason {
         /// The limit.
         limit: usize,
     },
-    /// Does not fit one message.
-    #[error("needs about {octets} octets, {limit} fit a message")]
+    /// Could not be deleted again.
+    #[error("to delete it again takes a message of {octets} octets, {limit} fit")]
     TooLarge {
-        /// Estimated octets.
+        /// Octets of that message.
         octets: usize,
         /// The limit.
         limit: usize,

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
+use super::batch::room;
 use super::canonical::canonical_set;
 use super::decision::View;
 use super::group::{Group, Part};
 use super::intake::Change;
-use super::reason::Refusal;
+use super::portion::{can_be_undone, fit};
+use super::reason::{Reason, Refusal};
 use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Rrset, Ttl, Update, ZoneContents, ZoneName};
 
 /// What was last read of each zone. A zone that is not there is unknown: the caller's old values stand in.
@@ -29,6 +31,8 @@ pub struct Step {
     pub planned: Vec<Planned>,
     /// RRsets that it was to delete and that stay, each with the other owner whom the registry TXT names.
     pub kept: Vec<(Name, RecordType, String)>,
+    /// What follows when this is done, where all of it does not fit a message.
+    pub next: Option<Arc<Self>>,
 }
 
 /// What becomes of one RRset.
@@ -50,6 +54,8 @@ pub struct Planned {
     pub(super) retimed: bool,
     /// Whether the server may delete name servers only all at once.
     pub(super) whole_ns: bool,
+    /// Whether the result is but a state on the way, with any TTL.
+    pub(super) is_passing: bool,
 }
 
 /// What is done to an RRset.
@@ -104,6 +110,11 @@ impl Step {
         Name::from_labels([unused.as_bytes()].into_iter().chain(parent.labels())).ok()
     }
 
+    /// This step and what follows it.
+    pub fn portions(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |step| step.next.as_deref())
+    }
+
     /// Whether the zone holds this step's result.
     #[must_use]
     pub fn is_done(&self, contents: &ZoneContents) -> bool {
@@ -147,14 +158,26 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
         }
         above = view.above(&part.zone, &planned);
     }
-    Ok(Some(Step {
+    let step = Step {
         zone: part.zone.clone(),
         prerequisites,
         above,
         operations: planned.iter().flat_map(Planned::deletes).chain(planned.iter().flat_map(Planned::adds)).collect(),
         kept: part.changes.iter().filter_map(kept).collect(),
         planned,
-    }))
+        next: None,
+    };
+    // What has become of a portion whose answer was lost could not be told where the zone cannot be read.
+    let may_divide = contents.is_some();
+    if let Err(octets) = can_be_undone(&step, may_divide, policy)
+        && let Some(grown) = step.planned.iter().find(|plan| plan.after.len() > plan.before.len())
+    {
+        let (_, limit) = room(policy.profile);
+        let culprit = part.changes.iter().find(|change| change.name == grown.name && change.rtype == grown.rtype);
+        let reason = Reason::TooLarge { octets, limit };
+        return Err(culprit.map(|culprit| group.refuse(culprit, &reason)).unwrap_or_default());
+    }
+    Ok(Some(fit(step, may_divide, policy)))
 }
 
 /// What hides everything below its name: a delegation, and a DNAME.
@@ -169,7 +192,7 @@ fn beside_no_cname() -> impl Iterator<Item = RecordType> {
 }
 
 /// The RRset is exactly this, or is not there.
-fn exactly(name: &Name, rtype: RecordType, ttl: Ttl, rdata: &[Rdata]) -> Prerequisite {
+pub(super) fn exactly(name: &Name, rtype: RecordType, ttl: Ttl, rdata: &[Rdata]) -> Prerequisite {
     Rrset::new(name.clone(), rtype, ttl, rdata.to_vec())
         .map_or_else(|| Prerequisite::RrsetDoesNotExist { name: name.clone(), rtype }, Prerequisite::RrsetEquals)
 }
@@ -197,7 +220,7 @@ impl Planned {
     /// Records go by their exact value, so that others at the name stay.
     ///
     /// A record that only gets another TTL goes as well: Knot and YADIFA ignore the addition of RDATA that is there.
-    fn deletes(&self) -> Vec<Operation> {
+    pub(super) fn deletes(&self) -> Vec<Operation> {
         let (name, rtype) = (&self.name, self.rtype);
         if self.goes_whole() {
             return vec![Operation::DeleteRrset { name: name.clone(), rtype }];
@@ -220,12 +243,31 @@ impl Planned {
     #[must_use]
     pub fn is_result(&self, held: Option<(&[Rdata], Ttl)>) -> bool {
         let (rdata, ttl) = held.unwrap_or((&[], self.ttl));
-        let is_timed = ttl == self.ttl || self.adds().next().is_none();
+        let is_timed = self.is_passing || ttl == self.ttl || self.adds().next().is_none();
         is_timed && canonical_set(self.rtype, rdata) == canonical_set(self.rtype, &self.after)
     }
 
+    /// Whether an operation is one on this RRset.
+    pub(super) fn is_changed_by(&self, operation: &Operation) -> bool {
+        *operation.name() == self.name && operation.rtype() == self.rtype
+    }
+
+    /// Whether a prerequisite says what this RRset holds.
+    pub(super) fn is_listed_by(&self, prerequisite: &Prerequisite) -> bool {
+        match prerequisite {
+            Prerequisite::RrsetEquals(rrset) => *rrset.name() == self.name && rrset.rtype() == self.rtype,
+            _ => false,
+        }
+    }
+
+    /// The deletion of its result.
+    pub(super) fn reversed(&self) -> Self {
+        let (before, after) = (self.after.clone(), Vec::new());
+        Self { op: Op::Delete, before, after, retimed: false, is_passing: false, ..self.clone() }
+    }
+
     /// Whether the RRset is deleted as such, instead of record by record.
-    fn goes_whole(&self) -> bool {
+    pub(super) fn goes_whole(&self) -> bool {
         let loses = || self.before.iter().any(|rdata| self.retimed || !self.after.contains(rdata));
         self.whole_ns && self.rtype == RecordType::NS && loses()
     }

@@ -278,7 +278,7 @@ impl Cause {
             Self::ServerFailed => (
                 "server_failed",
                 "the name server failed without saying why",
-                "look into the name server's log; on Samba this is also how a missing permission (internal DNS) or an unsupported record type (BIND9_DLZ) looks",
+                "look into the name server's log; on Samba this is also how a missing permission (internal DNS) or an unsupported record type (BIND9_DLZ) looks, and on BIND more than `max-records-per-type` (100) records of one type at a name",
             ),
             Self::TransferRefused => (
                 "transfer_refused",
@@ -367,8 +367,8 @@ impl Cause {
             ),
             Self::TooLarge => (
                 "too_large",
-                "the records of one name do not fit one message",
-                "use fewer or shorter values at this name",
+                "the records of one name do not fit one message, or could not be deleted again",
+                "use fewer or shorter values at this name; more fit with RFC2136_SERVER_PROFILE=bind, where the server is BIND",
             ),
             Self::Malformed => {
                 ("malformed", "the value cannot be written as this record type", "correct the target at its source")

@@ -92,7 +92,7 @@ fn told(group: &Group, verdict: &Verdict<Failure>) -> Vec<Rejection> {
         Verdict::Denied(failure) | Verdict::PassedOver(failure) => failure.clone(),
         Verdict::NotStored(zone) => Failure::new(Cause::NotStored, format!("zone {zone}: not found when read back")),
         Verdict::TooLarge { octets, limit } => {
-            Failure::new(Cause::TooLarge, format!("about {octets} octets, {limit} fit a message"))
+            Failure::new(Cause::TooLarge, format!("{octets} octets, {limit} fit a message"))
         }
     };
     let of = |change: &Change| Rejection::of(change.zone.as_ref(), &change.name, change.rtype, failure.clone());

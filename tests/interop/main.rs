@@ -16,6 +16,7 @@ mod failover;
 mod injection;
 mod isolation;
 mod kerberos;
+mod large;
 mod messages;
 mod modes;
 mod ownership;

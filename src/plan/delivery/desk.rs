@@ -59,12 +59,15 @@ impl<'a, F> Desk<'a, F> {
     }
 
     /// What a group does in this round; none when nothing is left to do.
-    pub(super) fn plan(&self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
+    pub(super) fn plan(&mut self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
         let Some((group, part)) = self.ledger.part(index, self.round) else { return Ok(None) };
         let step = plan::plan(group, part, &self.copies, self.policy)?;
         // A registry TXT in another zone than its record's must not be written for a record that cannot be.
         for later in group.parts.iter().skip(self.round + 1) {
             plan::plan(group, later, &self.copies, self.policy)?;
+        }
+        if let Some(step) = &step {
+            self.ledger.accept(index, step);
         }
         Ok(step.map(|step| Indexed { group: index, step: Arc::new(step) }))
     }
@@ -85,9 +88,18 @@ impl<'a, F> Desk<'a, F> {
         batches
     }
 
-    /// We did this.
-    pub(super) fn changed(&mut self, step: &Indexed) {
-        self.ledger.done(step.group);
+    /// We did this; gives what is to be sent next.
+    pub(super) fn changed(&mut self, step: &Indexed) -> Vec<Batch> {
         self.note(Note::Tell(Arc::clone(&step.step)));
+        self.stands(step)
+    }
+
+    /// The result of this stands; gives what is to be sent next.
+    pub(super) fn stands(&mut self, step: &Indexed) -> Vec<Batch> {
+        if let Some(next) = &step.step.next {
+            return self.pack(vec![Indexed { group: step.group, step: Arc::clone(next) }]);
+        }
+        self.ledger.done(step.group);
+        Vec::new()
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dns::ZoneName;
-use crate::plan::{Group, Part, Refusal};
+use crate::plan::canonical::canonical_set;
+use crate::plan::{Change, Group, Part, Refusal, Step};
 
 /// The groups of one apply, and what is known of each.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Ledger<F> {
     verdicts: BTreeMap<usize, Verdict<F>>,
     /// Groups of which the guess was changed.
     guessed: BTreeSet<usize>,
+    /// Groups as they were asked, where what is accepted of DNS has become more since.
+    asked: BTreeMap<usize, Group>,
 }
 
 /// Why a group was not applied.
@@ -31,7 +34,7 @@ pub enum Verdict<F> {
     PassedOver(F),
     /// It does not fit a message.
     TooLarge {
-        /// Estimated octets.
+        /// Octets of the message.
         octets: usize,
         /// The limit.
         limit: usize,
@@ -56,7 +59,7 @@ impl<F> Ledger<F> {
         let count = alone.len();
         let groups: Vec<Group> = alone.into_iter().chain(together).collect();
         let left = groups.iter().map(|group| group.parts.len()).collect();
-        Self { groups, alone: count, left, verdicts: BTreeMap::new(), guessed: BTreeSet::new() }
+        Self { groups, alone: count, left, verdicts: BTreeMap::new(), guessed: BTreeSet::new(), asked: BTreeMap::new() }
     }
 
     /// Every group as it was asked, with what became of it, and whether what it starts from was guessed anew.
@@ -65,6 +68,9 @@ impl<F> Ledger<F> {
         let guessed = std::mem::take(&mut self.guessed);
         guessed.iter().for_each(|index| self.guess_anew(*index));
         self.guessed = guessed;
+        for (index, asked) in std::mem::take(&mut self.asked) {
+            self.groups.get_mut(index).into_iter().for_each(|group| *group = asked.clone());
+        }
         let (verdicts, left, guessed) = (&self.verdicts, &self.left, &self.guessed);
         self.groups.iter().enumerate().map(move |(index, group)| {
             let state = match verdicts.get(&index) {
@@ -105,6 +111,18 @@ impl<F> Ledger<F> {
         self.guessed.insert(index);
         let parts = self.groups.get_mut(index).into_iter().flat_map(|group| &mut group.parts);
         parts.flat_map(|part| &mut part.changes).for_each(|change| change.accepted.reverse());
+    }
+
+    /// From now on its own portions are no reason to take an RRset for somebody else's.
+    pub(super) fn accept(&mut self, index: usize, step: &Step) {
+        let Some(group) = self.groups.get_mut(index).filter(|_| step.next.is_some()) else { return };
+        self.asked.entry(index).or_insert_with(|| group.clone());
+        for planned in step.portions().flat_map(|portion| &portion.planned).filter(|planned| planned.is_passing) {
+            let state = canonical_set(planned.rtype, &planned.after);
+            let is_it = |change: &&mut Change| change.name == planned.name && change.rtype == planned.rtype;
+            let changes = group.parts.iter_mut().flat_map(|part| &mut part.changes);
+            changes.filter(is_it).for_each(|change| change.accepted.push(state.clone()));
+        }
     }
 
     /// A part of the group is as desired.

@@ -323,6 +323,132 @@ fn what_a_message_makes_room_for_is_planned_again_after_it() {
     }
 }
 
+/// RRsets of one name that do not fit a message twice.
+const LARGE: [(&str, usize); 3] = [("A", 1500), ("AAAA", 1200), ("TXT", 60)];
+
+fn large(rtype: &str, count: usize, salt: usize) -> [Endpoint; 2] {
+    let target = |n: usize| match rtype {
+        "A" => format!("10.{salt}.{}.{}", n / 250, n % 250 + 1),
+        "AAAA" => format!("2001:db8:{salt}::{:x}", n + 1),
+        _ => format!("{salt}-{n:03}-{}", "x".repeat(590)),
+    };
+    let [mut record, mut text] = record(1, "192.0.2.1");
+    record.record_type = rtype.to_owned();
+    record.targets = (0..count).map(target).collect();
+    text.dns_name = format!("{}-h1.{}", rtype.to_lowercase(), ZONES[1]);
+    [record, text]
+}
+
+/// One apply, after which all is done.
+fn deliver(servers: &mut Servers, changes: &Changes, policy: &Policy) {
+    let mut delivery = Delivery::new(policy, servers.copies(), ledger(changes, policy));
+    servers.drive(&mut delivery, true);
+    let (mut ledger, ..) = delivery.close();
+    for (_, state, _) in ledger.close() {
+        assert_eq!(state, State::Done);
+    }
+}
+
+fn held(servers: &Servers) -> usize {
+    servers.zones.values().map(ZoneContents::record_count).sum()
+}
+
+#[test]
+fn what_can_be_made_can_be_replaced_and_unmade() {
+    for profile in [ServerProfile::Auto, ServerProfile::Bind] {
+        for (rtype, count) in LARGE {
+            let (mut servers, policy) = (Servers::new(), policy(true, profile));
+            let [one, other] = [1, 2].map(|salt| large(rtype, count, salt).to_vec());
+            deliver(&mut servers, &Changes { create: one.clone(), ..Changes::default() }, &policy);
+            let update = Changes { update_old: one, update_new: other.clone(), ..Changes::default() };
+            deliver(&mut servers, &update, &policy);
+            assert_eq!(held(&servers), count + 1, "{rtype} {profile:?}");
+            deliver(&mut servers, &Changes { delete: other, ..Changes::default() }, &policy);
+            assert_eq!(held(&servers), 0, "{rtype} {profile:?}");
+        }
+    }
+}
+
+/// Where the zone cannot be read, a portion whose answer was lost would be lost too: all has to fit one message.
+#[test]
+fn what_could_not_be_unmade_is_not_made() {
+    for (profile, is_read, count, fits) in [
+        (ServerProfile::Auto, true, 3800, true),
+        (ServerProfile::Auto, true, 3930, false),
+        (ServerProfile::Auto, false, 1900, true),
+        (ServerProfile::Auto, false, 2000, false),
+        (ServerProfile::Bind, false, 2000, true),
+    ] {
+        let (mut servers, policy) = (Servers::new(), policy(true, profile));
+        let records = large("A", count, 1).to_vec();
+        let create = Changes { create: records.clone(), ..Changes::default() };
+        let delete = Changes { delete: records, ..Changes::default() };
+        for (changes, left) in [(create, if fits { count + 1 } else { 0 }), (delete, 0)] {
+            let copies = if is_read { servers.copies() } else { Copies::new() };
+            servers.unreadable.extend(ZONES.iter().map(|zone| zone.parse().unwrap()).filter(|_: &ZoneName| !is_read));
+            let mut delivery = Delivery::new(&policy, copies, ledger(&changes, &policy));
+            servers.drive(&mut delivery, true);
+            assert_eq!(held(&servers), left, "{profile:?} {is_read} {count}");
+        }
+    }
+}
+
+/// All types of a name that goes make one group.
+#[test]
+fn several_large_record_sets_of_a_name_go_together() {
+    let (mut servers, policy) = (Servers::new(), policy(true, ServerProfile::Auto));
+    let all: Vec<Vec<Endpoint>> = LARGE.iter().map(|(rtype, count)| large(rtype, *count, 1).to_vec()).collect();
+    for one in &all {
+        deliver(&mut servers, &Changes { create: one.clone(), ..Changes::default() }, &policy);
+    }
+    deliver(&mut servers, &Changes { delete: all.concat(), ..Changes::default() }, &policy);
+    assert_eq!(held(&servers), 0);
+}
+
+#[test]
+fn another_ttl_for_many_records_leaves_them_all_there() {
+    let (mut servers, policy) = (Servers::new(), policy(true, ServerProfile::Auto));
+    let [old, new] =
+        [300, 60].map(|ttl| large("AAAA", 1200, 1).map(|endpoint| Endpoint { record_ttl: ttl, ..endpoint }).to_vec());
+    deliver(&mut servers, &Changes { create: old.clone(), ..Changes::default() }, &policy);
+    deliver(&mut servers, &Changes { update_old: old, update_new: new, ..Changes::default() }, &policy);
+    let name: crate::dns::Name = host(1).parse().unwrap();
+    let held = servers.zones[&ZONES[1].parse::<ZoneName>().unwrap()].rrset(&name, RecordType::AAAA).unwrap();
+    assert_eq!((held.rdata.len(), held.ttl), (1200, Ttl::from_secs(60)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is lost on the way, no record stands without its text, and asking again ends where it should.
+    #[test]
+    fn what_is_done_in_portions_can_be_interrupted(
+        turns in turns(),
+        (rtype, count) in prop::sample::select(LARGE.to_vec()),
+        is_bind: bool,
+        is_delete: bool,
+    ) {
+        let mut servers = Servers::new();
+        let policy = policy(true, if is_bind { ServerProfile::Bind } else { ServerProfile::Auto });
+        let [one, other] = [1, 2].map(|salt| large(rtype, count, salt).to_vec());
+        deliver(&mut servers, &Changes { create: one.clone(), ..Changes::default() }, &policy);
+        let changes = if is_delete {
+            Changes { delete: one, ..Changes::default() }
+        } else {
+            Changes { update_old: one, update_new: other, ..Changes::default() }
+        };
+        servers.turns = turns;
+        let mut delivery = Delivery::new(&policy, servers.copies(), ledger(&changes, &policy));
+        servers.drive(&mut delivery, true);
+        let texts = |servers: &Servers| servers.zones.values().flat_map(ZoneContents::iter).filter(|rrset| rrset.rtype == RecordType::TXT && rrset.rdata.len() == 1).count();
+        prop_assert!(held(&servers) == 0 || texts(&servers) == 1);
+        servers.turns.clear();
+        servers.in_doubt.clear();
+        deliver(&mut servers, &changes, &policy);
+        prop_assert_eq!(held(&servers), if is_delete { 0 } else { count + 1 });
+    }
+}
+
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
     let turn = prop_oneof![
         6 => Just(Turn::Good),

@@ -201,9 +201,9 @@ impl<F: Failure> Zone<F> {
             Fate::Applied => {
                 desk.note(Note::Remember(batch.clone()));
                 (self.succeeded, self.lost) = (true, 0);
-                batch.steps.iter().for_each(|step| desk.changed(step));
+                self.queue.extend(batch.steps.iter().flat_map(|step| desk.changed(step)));
             }
-            Fate::Printed => batch.steps.iter().for_each(|step| desk.changed(step)),
+            Fate::Printed => self.queue.extend(batch.steps.iter().flat_map(|step| desk.changed(step))),
             Fate::Unverified(failure) => {
                 desk.note(Note::Doubt(self.name.clone()));
                 self.unproven.push((batch, Verdict::Denied(failure)));
@@ -323,7 +323,7 @@ impl<F: Failure> Zone<F> {
             for step in &batch.steps {
                 if step.step.is_done(&contents) {
                     self.succeeded = true;
-                    desk.changed(step);
+                    self.queue.extend(desk.changed(step));
                 } else {
                     desk.ledger.fail(step.group, verdict.clone());
                 }
@@ -394,12 +394,12 @@ impl<F: Failure> Zone<F> {
         match finding {
             Finding::Written(batch) => {
                 self.succeeded |= !asking.then_last_try;
-                batch.steps.iter().for_each(|step| desk.changed(step));
+                self.queue.extend(batch.steps.iter().flat_map(|step| desk.changed(step)));
                 // A read that began before the change may bring a copy without it.
                 desk.note(Note::Remember(batch));
             }
             Finding::Stood(step) => {
-                desk.ledger.done(step.group);
+                self.queue.extend(desk.stands(&step));
                 desk.note(Note::Remember(Batch { steps: vec![step] }));
             }
             Finding::Left(steps) => asking.left.extend(steps),
