@@ -11,13 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Authentication, Config, Kerberos, LoadBalancing};
+use crate::config::{Authentication, Config, Kerberos, LoadBalancing, ReadMode};
 use crate::gss::{Credential, Initiator, MitBackend};
+use crate::ldap;
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Pool, PoolSettings, Settings, Strategy, Tls, TlsError, TlsSettings};
 use crate::plan::{Policy, Protected};
 use crate::provider::{Provider as _, Servers, ServersSettings, Service, ServiceSettings};
 use crate::server::{self, Health, Limits};
+use crate::zone_copy::{DirectorySettings, Sources, Way};
 
 /// How often readiness is looked at while all is well; it costs a SOA query per zone.
 const WHILE_READY: Duration = Duration::from_secs(8);
@@ -72,7 +74,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let pool = Pool::new(pool_settings(&config, session_settings(&config, credential.as_ref())?));
     let metrics = Arc::new(Metrics::new());
     let how = ServersSettings { read: config.read, profile: config.profile, dry_run: config.dry_run };
-    let servers = Servers::new(pool, how, metrics.clone());
+    let servers = Servers::new(pool, sources(&config, credential.as_ref()), how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;
     tokio::spawn(stop.clone().run_until_cancelled_owned(watch_readiness(service.clone(), health.clone())));
@@ -196,6 +198,30 @@ pub fn session_settings(config: &Config, credential: Option<&Arc<Credential>>) -
         tls: tls.transpose()?,
         sign_reads: !config.transfer_unsigned,
     })
+}
+
+/// How zones are read from the servers of this configuration.
+#[must_use]
+pub fn sources(config: &Config, credential: Option<&Arc<Credential>>) -> Sources {
+    let way = match config.read {
+        ReadMode::Auto => Way::Either,
+        ReadMode::Ldap => Way::Directory,
+        ReadMode::Transfer | ReadMode::None => Way::Transfer,
+    };
+    let directory = match (&config.authentication, credential) {
+        (Authentication::Gss(kerberos), Some(credential)) => Some(DirectorySettings {
+            ldap: ldap::Settings {
+                initiator: Initiator::new(credential.clone()),
+                realm: kerberos.realm.clone(),
+                timeout: config.timeout,
+                base: config.ldap.base.clone(),
+            },
+            host: config.ldap.host.clone(),
+            port: config.ldap.port,
+        }),
+        _ => None,
+    };
+    Sources::new(way, directory)
 }
 
 /// The servers of this configuration.

@@ -18,7 +18,7 @@
 //! | [`dial`] | reaching a server over TCP | `dns` | async |
 //! | [`nameserver`] | one server: connect, negotiate, exchange, transfer; and a pool of them | `dns`, `gss`, `kerberos` | async |
 //! | [`ldap`] | reading the zones of AD and Samba over LDAP; its codecs are pure | `dns`, `gss`, `kerberos` | async |
-//! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver` | async |
+//! | [`zone_copy`] | what is known of each zone on each server, and how it is refreshed | `dns`, `nameserver`, `ldap` | async |
 //! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics`, `config::ReadMode` | async |
 //! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
 //! | [`config`] | every variable, read once; all problems at once | types of the pure modules | |
@@ -42,7 +42,7 @@
 //! ```
 //!
 //! * *Records.* The service picks the server of this reconcile and has every zone's copy refreshed: SOA query, then IXFR,
-//!   then AXFR, whichever is enough. [`plan::list`] makes endpoints of the copies. What cannot be read completely is an
+//!   then AXFR, whichever is enough; or a search of the directory for what has changed, or for everything. [`plan::list`] makes endpoints of the copies. What cannot be read completely is an
 //!   error; a short list would be an order to delete.
 //! * *Adjust.* [`plan::adjust()`] puts the desired endpoints in the form in which records lists them, and drops what can
 //!   never be written. No I/O.
@@ -75,7 +75,7 @@
 //! | rejected | not written, and named in `/status`; the rest of the apply is written |
 //! | dropped | left out in adjust, since it can never be written |
 //! | zone copy | a zone as one server holds it, as raw RDATA |
-//! | marker | what the source of a zone copy knows a version by: a serial, for transfers |
+//! | marker | what the source of a zone copy knows a version by: a serial, for transfers; for the directory, a count of changes and whose count it is |
 //! | pin | the server that a reconcile reads from and writes to |
 //! | security context | what both sides share after the TKEY exchange (RFC 2743, RFC 3645); it makes and verifies MICs |
 //! | target name | the Kerberos name of a DNS server, `DNS/host@REALM` |

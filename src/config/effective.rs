@@ -32,6 +32,9 @@ impl Config {
             ("RFC2136_LOAD_BALANCING_STRATEGY", strategy(self.load_balancing).to_owned()),
             ("RFC2136_TIMEOUT", value::show(self.timeout)),
             ("RFC2136_READ", read_mode(self.read).to_owned()),
+            ("RFC2136_LDAP_HOST", self.ldap.host.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("RFC2136_LDAP_PORT", self.ldap.port.to_string()),
+            ("RFC2136_LDAP_BASE", self.ldap.base.clone().unwrap_or_default()),
             ("RFC2136_TRANSFER_UNSIGNED", self.transfer_unsigned.to_string()),
             ("RFC2136_MIN_TTL", format!("{}s", self.min_ttl.as_secs())),
             ("RFC2136_DEFAULT_TTL", format!("{}s", self.default_ttl.as_secs())),
@@ -137,6 +140,7 @@ const fn read_mode(mode: ReadMode) -> &'static str {
     match mode {
         ReadMode::Auto => "auto",
         ReadMode::Transfer => "transfer",
+        ReadMode::Ldap => "ldap",
         ReadMode::None => "none",
     }
 }

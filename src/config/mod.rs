@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::api::DomainFilter;
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
-use crate::dns::{Name, ServerProfile, ServerSource, Ttl, ZoneSet};
+use crate::dns::{Name, ServerAddress, ServerProfile, ServerSource, Ttl, ZoneSet};
 use crate::kerberos::{CredentialSource, Principal, Realm};
 use crate::plan::ProtectedName;
 
@@ -20,6 +20,7 @@ mod files;
 mod hosts;
 mod problem;
 mod reader;
+mod reading;
 mod settings;
 pub mod table;
 mod value;
@@ -74,6 +75,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// How zones are read.
     pub read: ReadMode,
+    /// Where the directory is, for reading over LDAP.
+    pub ldap: Ldap,
     /// Whether transfers go unsigned.
     pub transfer_unsigned: bool,
     /// What kind of servers these are.
@@ -162,13 +165,26 @@ pub struct TsigKey {
 /// How zones are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReadMode {
-    /// Transfer; LDAP where that is refused, once LDAP is built.
+    /// Transfer; with Kerberos, LDAP where that is refused or empty.
     #[default]
     Auto,
     /// AXFR.
     Transfer,
+    /// LDAP.
+    Ldap,
     /// Not at all; for `--registry=crd`.
     None,
+}
+
+/// Where the directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ldap {
+    /// The one directory server; none is each name server itself.
+    pub host: Option<ServerAddress>,
+    /// Its port, where it is the name server itself.
+    pub port: u16,
+    /// The entry below which the zones are; none is looked for.
+    pub base: Option<String>,
 }
 
 /// Which server a reconcile goes to.

@@ -54,6 +54,17 @@ pub enum Fault {
         /// Why not.
         reason: HostError,
     },
+    /// No server of the directory.
+    #[error("{found:?}: {reason}")]
+    LdapHost {
+        /// The text as given.
+        found: String,
+        /// Why not.
+        reason: HostError,
+    },
+    /// Reading over LDAP binds with Kerberos.
+    #[error("LDAP takes Kerberos, and RFC2136_GSS_TSIG is not set")]
+    LdapWithoutKerberos,
     /// No realm.
     #[error("{0}")]
     Realm(RealmError),
@@ -117,6 +128,8 @@ impl Fault {
             Self::Malformed { expected, .. } => format!("give {expected}"),
             Self::BadName { .. } => "give names such as example.com, separated by commas".to_owned(),
             Self::Host { reason, .. } => reason.remedy().to_owned(),
+            Self::LdapHost { .. } => "give one domain controller as fqdn, fqdn@address or fqdn@address:port".to_owned(),
+            Self::LdapWithoutKerberos => "set RFC2136_GSS_TSIG=true, or RFC2136_READ=transfer".to_owned(),
             Self::Realm(_) => "give the Kerberos realm alone, such as EXAMPLE.COM".to_owned(),
             Self::Principal(_) => "give the user alone, such as external-dns, or user@REALM of that realm".to_owned(),
             Self::NoneOf(names) => format!("set one of {}", names.join(", ")),

@@ -59,7 +59,6 @@ impl Reader {
         let Ok(value) = bare else { return self.problem(name, Fault::Quoted) };
         match known.kind {
             Kind::Retired(instead) => self.warnings.push(Warning::Retired { name: known.name, instead }),
-            Kind::Later => self.problem(name, Fault::NotSupported),
             Kind::Secret => {
                 self.given.push(known.name);
                 self.secrets.insert(known.name, value.to_owned().into());

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Config, Fault, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Warning};
-use super::{authentication, hosts, value};
+use super::{Config, Fault, LoadBalancing, Loaded, LogFormat, Problems, Tls, Warning};
+use super::{authentication, hosts, reading, value};
 use crate::api::DomainFilter;
 use crate::dns::{Name, ServerProfile, ServerSource, ZoneName, ZoneSet};
 use crate::plan::{ProtectedName, Protection};
@@ -36,7 +36,8 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
     let load_balancing = r.value("RFC2136_LOAD_BALANCING_STRATEGY", "disabled, round-robin or random", |text| {
         value::keyword(text, &strategies)
     });
-    let read = read_mode(r);
+    let read = reading::mode(r, gss.unwrap_or(false));
+    let ldap = reading::ldap(r);
     let transfer_unsigned = r.flag("RFC2136_TRANSFER_UNSIGNED");
     let min_ttl = r.value("RFC2136_MIN_TTL", value::TTL, value::ttl);
     let default_ttl = r.value("RFC2136_DEFAULT_TTL", value::TTL, value::ttl);
@@ -67,6 +68,7 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
             zones: zones?,
             authentication: authentication?,
             read: read?,
+            ldap: ldap?,
             transfer_unsigned: transfer_unsigned?,
             profile: profile?,
             min_ttl: min_ttl?,
@@ -134,15 +136,6 @@ fn zones(reader: &mut Reader) -> Option<ZoneSet> {
         reader.problem(NAME, Fault::Missing { example: "the zones, such as example.com" });
     }
     ZoneSet::new(zones)
-}
-
-fn read_mode(reader: &mut Reader) -> Option<ReadMode> {
-    if reader.text("RFC2136_READ").is_some_and(|text| text.eq_ignore_ascii_case("ldap")) {
-        reader.problem("RFC2136_READ", Fault::NotSupported);
-        return None;
-    }
-    let modes = [("auto", ReadMode::Auto), ("transfer", ReadMode::Transfer), ("none", ReadMode::None)];
-    reader.value("RFC2136_READ", "transfer, auto or none", |text| value::keyword(text, &modes))
 }
 
 fn keep_alive(reader: &mut Reader) {

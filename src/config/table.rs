@@ -11,8 +11,6 @@ pub enum Kind {
     Secret,
     /// A retired name: accepted, with what replaces it.
     Retired(&'static str),
-    /// A feature that is not built yet.
-    Later,
 }
 
 /// What an unset variable means.
@@ -132,13 +130,21 @@ const READING: &[Variable] = &[
     preset(
         "RFC2136_READ",
         "auto",
-        "`transfer` (AXFR), `auto` (as `transfer`, until LDAP is built), `none` (with `--registry=crd`); \
-         `ldap` is not supported yet",
+        "`transfer` (IXFR, AXFR), `ldap` (AD and Samba, with Kerberos; no right to transfers needed), `auto` (transfer; with \
+         Kerberos, LDAP where it is refused or empty), `none` (with `--registry=crd`)",
     ),
     preset("RFC2136_TRANSFER_UNSIGNED", "false", "transfers go unsigned: AD allows them by address and signs none"),
-    words("RFC2136_LDAP_HOST", "the DNS server", "not supported yet").as_kind(Kind::Later),
-    words("RFC2136_LDAP_PORT", "389", "not supported yet").as_kind(Kind::Later),
-    words("RFC2136_LDAP_BASE", "found", "not supported yet").as_kind(Kind::Later),
+    words(
+        "RFC2136_LDAP_HOST",
+        "the DNS server",
+        "`fqdn[@address][:port]` of the domain controller to read from; unset, the one that takes the updates",
+    ),
+    preset("RFC2136_LDAP_PORT", "389", "its port; the connection is sealed by Kerberos and needs no TLS"),
+    words(
+        "RFC2136_LDAP_BASE",
+        "found",
+        "entry below which the zones are, such as `CN=MicrosoftDNS,DC=DomainDnsZones,DC=example,DC=com`",
+    ),
 ];
 
 const WRITING: &[Variable] = &[

@@ -48,6 +48,8 @@ fn example(name: &str, file: &str) -> (Vec<(&'static str, &'static str)>, String
         "RFC2136_TSIG_SECRET_FILE" => (tsig, file),
         "RFC2136_INSECURE" => (vec![("RFC2136_GSS_TSIG", "false")], "true"),
         "RFC2136_TLS_CA" | "RFC2136_TLS_CLIENT_CERT" | "RFC2136_TLS_CLIENT_CERT_KEY" => (tls, "/a/file"),
+        "RFC2136_LDAP_HOST" => (Vec::new(), "dc1.example.test"),
+        "RFC2136_LDAP_BASE" => (Vec::new(), "CN=MicrosoftDNS,DC=example,DC=test"),
         "RFC2136_PROTECTED_NAMES" => (Vec::new(), "-www, .corp"),
         "DOMAIN_FILTER" | "EXCLUDE_DOMAINS" => (Vec::new(), "a.example.test, b.example.test"),
         "REGEX_DOMAIN_FILTER" | "REGEX_DOMAIN_EXCLUSION" => (Vec::new(), "^a[.]example[.]test$"),
@@ -152,9 +154,40 @@ fn service_links_and_retired_names_are_warnings() {
 
 #[test]
 fn what_is_not_built_is_refused() {
-    for (name, value) in [("RFC2136_READ", "ldap"), ("RFC2136_LDAP_HOST", "x"), ("RFC2136_KEEP_ALIVE", "auto")] {
-        assert!(problems(&[(name, value)]).contains("not supported yet"), "{name}");
+    assert!(problems(&[("RFC2136_KEEP_ALIVE", "auto")]).contains("not supported yet"));
+}
+
+#[test]
+fn the_directory_is_the_name_server_unless_it_is_given() {
+    let read = |more: &[(&str, &str)]| with(&[&[("RFC2136_READ", "ldap")], more].concat()).unwrap().config;
+    assert_eq!(read(&[]).ldap, Ldap { host: None, port: 389, base: None });
+    let base = "CN=MicrosoftDNS,DC=a\\,b,DC=example,DC=test";
+    let given = [
+        ("RFC2136_LDAP_HOST", "DC2.example.test@10.0.0.6"),
+        ("RFC2136_LDAP_PORT", "3389"),
+        ("RFC2136_LDAP_BASE", base),
+    ];
+    let Ldap { host, port, base: found } = read(&given).ldap;
+    assert_eq!(host.unwrap().to_string(), "dc2.example.test@10.0.0.6:3389");
+    assert_eq!((port, found.as_deref()), (3389, Some(base)));
+
+    for (name, value, remedy) in [
+        ("RFC2136_LDAP_HOST", "10.0.0.6", "fqdn@address"),
+        ("RFC2136_LDAP_HOST", "srv:example.test", "one domain controller"),
+        ("RFC2136_LDAP_PORT", "0", "389"),
+        ("RFC2136_LDAP_BASE", "example.test", "CN=MicrosoftDNS"),
+    ] {
+        assert!(problems(&[(name, value)]).contains(remedy), "{name} {value}");
     }
+    let without = Config::from_variables([
+        ("RFC2136_HOST", "ns1.example.test"),
+        ("RFC2136_ZONE", "example.test"),
+        ("RFC2136_INSECURE", "true"),
+        ("RFC2136_READ", "ldap"),
+    ]);
+    assert!(without.unwrap_err().to_string().contains("RFC2136_GSS_TSIG=true"));
+    let warnings = with(&[("RFC2136_READ", "transfer"), ("RFC2136_LDAP_BASE", "CN=a")]).unwrap().warnings;
+    assert!(matches!(warnings[..], [Warning::NoEffect { name: "RFC2136_LDAP_BASE", .. }]), "{warnings:?}");
 }
 
 #[test]

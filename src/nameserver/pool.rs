@@ -188,21 +188,26 @@ impl Pin {
     /// A server is used once in a request: one that has failed in it is not tried again. What was sent to it must be
     /// built and signed anew, and where [`ServerError::sent`] says that the outcome is unknown, be read back first.
     pub fn fail_over(&self, error: &ServerError) -> bool {
-        if !error.is_transport() {
-            return false;
-        }
+        error.is_transport() && self.leave(&error.server, error, Some(error))
+    }
+
+    /// Moves on from a server that something else on its host has failed for.
+    pub fn leave_for(&self, failed: &ServerAddress, error: &(dyn Error + 'static)) -> bool {
+        self.leave(failed, error, None)
+    }
+
+    fn leave(&self, failed: &ServerAddress, why: &(dyn Error + 'static), error: Option<&ServerError>) -> bool {
         let mut course = self.course();
-        if *course.server.address() != error.server {
+        if course.server.address() != failed {
             return true;
         }
         self.pool.0.failed(&course.server, error);
-        if !course.tried.contains(&error.server) {
-            course.tried.push(error.server.clone());
+        if !course.tried.contains(failed) {
+            course.tried.push(failed.clone());
         }
         match self.pool.0.lock().choose(&course.tried) {
             Some(next) => {
-                tracing::warn!(from = %error.server, to = %next.address(), error = error as &dyn Error,
-                    "moving to another name server");
+                tracing::warn!(from = %failed, to = %next.address(), error = why, "moving to another name server");
                 course.server = next;
                 true
             }
@@ -222,12 +227,12 @@ impl Pin {
 
 impl Inner {
     /// Marks a server, unless it is the only one, and watches for its return.
-    fn failed(self: &Arc<Self>, server: &Server, error: &ServerError) {
+    fn failed(self: &Arc<Self>, server: &Server, error: Option<&ServerError>) {
         let watch = {
             let mut state = self.lock();
             let alone = state.members.len() < 2;
             let Some(member) = state.members.iter_mut().find(|member| member.is(server.address())) else { return };
-            member.last_error = Some(error.clone());
+            member.last_error = error.cloned().or_else(|| member.last_error.take());
             !alone && !std::mem::replace(&mut member.failed, !alone)
         };
         if watch {

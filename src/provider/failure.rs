@@ -51,6 +51,14 @@ pub enum Cause {
     TransferRefused,
     /// A zone transfer that ended early, or was empty.
     TransferIncomplete,
+    /// The directory server does not answer.
+    DirectoryUnreachable,
+    /// The directory server refuses the bind or the search.
+    DirectoryRefused,
+    /// The directory has no such zone, or does not show it.
+    NotInDirectory,
+    /// What the directory shows is not all of the zone.
+    DirectoryIncomplete,
     /// A reply whose signature does not verify.
     UnverifiedReply,
     /// The server says that it did it, and has not.
@@ -117,7 +125,7 @@ impl std::error::Error for Failure {}
 
 impl Cause {
     /// Every cause, for tables and the tests that enumerate them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 45] = [
         Self::RealmWrong,
         Self::PrincipalUnknown,
         Self::SpnUnknown,
@@ -140,6 +148,10 @@ impl Cause {
         Self::ServerFailed,
         Self::TransferRefused,
         Self::TransferIncomplete,
+        Self::DirectoryUnreachable,
+        Self::DirectoryRefused,
+        Self::NotInDirectory,
+        Self::DirectoryIncomplete,
         Self::UnverifiedReply,
         Self::NotStored,
         Self::Deadline,
@@ -195,7 +207,7 @@ impl Cause {
             Self::SpnUnknown => (
                 "spn_unknown",
                 "the KDC does not know the name server's service principal",
-                "RFC2136_HOST must be the server's own FQDN (fqdn@address dials another address); the account DNS/fqdn must exist",
+                "RFC2136_HOST must be the server's own FQDN (fqdn@address dials another address); the account DNS/fqdn must exist, and for RFC2136_READ=ldap ldap/fqdn",
             ),
             Self::PreauthenticationFailed => (
                 "preauthentication_failed",
@@ -283,12 +295,32 @@ impl Cause {
             Self::TransferRefused => (
                 "transfer_refused",
                 "the name server does not allow the zone transfer",
-                "allow transfers to the principal or key (BIND: allow-transfer; AD: zone transfer list with RFC2136_TRANSFER_UNSIGNED), or use RFC2136_READ=none with --registry=crd",
+                "allow transfers to the principal or key (BIND: allow-transfer; AD: zone transfer list with RFC2136_TRANSFER_UNSIGNED), on AD and Samba read over LDAP (RFC2136_READ=ldap), or use RFC2136_READ=none with --registry=crd",
             ),
             Self::TransferIncomplete => (
                 "transfer_incomplete",
                 "the zone transfer ended before its closing SOA, or was empty",
-                "try again; Samba's internal DNS cannot transfer zones: use RFC2136_READ=none with --registry=crd",
+                "try again; Samba's internal DNS cannot transfer zones: use RFC2136_READ=ldap, or none with --registry=crd",
+            ),
+            Self::DirectoryUnreachable => (
+                "directory_unreachable",
+                "the directory server does not answer",
+                "check TCP port 389 of the domain controller, network policies, and RFC2136_LDAP_HOST and RFC2136_LDAP_PORT where they are set",
+            ),
+            Self::DirectoryRefused => (
+                "directory_refused",
+                "the directory server refuses the connection or the search",
+                "read the server's words; the account must be allowed to log on, and the server to take Kerberos (SASL GSSAPI) with sealing on port 389",
+            ),
+            Self::NotInDirectory => (
+                "not_in_directory",
+                "the directory has no such zone, or does not show it to the account",
+                "check RFC2136_ZONE and RFC2136_LDAP_BASE, that the zone is integrated into the directory, and that the account may read it (AD lets every authenticated user)",
+            ),
+            Self::DirectoryIncomplete => (
+                "directory_incomplete",
+                "what the directory shows is not all of the zone",
+                "give the account the right to read the zone and all below it (List contents, Read all properties), and look for explicit denials; else try again",
             ),
             Self::UnverifiedReply => (
                 "unverified_reply",

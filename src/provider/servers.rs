@@ -18,13 +18,14 @@ use crate::dns::{
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Authenticity, DiscoveryError, Fault, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::plan::delivery::Fate;
-use crate::zone_copy::{ReadError, ZoneCopies, ZoneCopy};
+use crate::zone_copy::{ReadError, Source, SourceError, Sources, ZoneCopies, ZoneCopy};
 
 /// Name servers with what is known of their zones.
 #[derive(Debug)]
 pub struct Servers {
     pool: Pool,
-    copies: ZoneCopies<Server>,
+    sources: Arc<Sources>,
+    copies: ZoneCopies<Source>,
     settings: ServersSettings,
     metrics: Arc<Metrics>,
 }
@@ -43,8 +44,8 @@ pub struct ServersSettings {
 impl Servers {
     /// These servers, nothing known yet.
     #[must_use]
-    pub fn new(pool: Pool, settings: ServersSettings, metrics: Arc<Metrics>) -> Self {
-        Self { pool, copies: ZoneCopies::new(), settings, metrics }
+    pub fn new(pool: Pool, sources: Sources, settings: ServersSettings, metrics: Arc<Metrics>) -> Self {
+        Self { pool, sources: Arc::new(sources), copies: ZoneCopies::new(), settings, metrics }
     }
 
     /// Sends an update and counts it.
@@ -123,12 +124,13 @@ impl Servers {
         }
         loop {
             let server = pin.server();
+            let source = self.sources.of(server.clone());
             let span = tracing::info_span!("zone", %zone, server = %server.address());
             let reading = async {
                 if strictly {
-                    self.copies.confirm(zone, &server, deadline).await
+                    self.copies.confirm(zone, &source, deadline).await
                 } else {
-                    self.copies.read_anew(zone, &server, deadline).await
+                    self.copies.read_anew(zone, &source, deadline).await
                 }
             };
             match reading.instrument(span).await {
@@ -137,7 +139,7 @@ impl Servers {
                     self.metrics.read(zone.to_string(), copy.kind.label());
                     return Ok(copy.contents);
                 }
-                Err(ReadError::Source(error)) if pin.fail_over(&error) => {}
+                Err(ReadError::Source(error)) if self.moves_on(pin, &server, &error) => {}
                 Err(ReadError::Source(error)) => return Err(Failure::from(&error)),
                 Err(ReadError::Deadline) => {
                     return Err(Failure::new(
@@ -152,8 +154,20 @@ impl Servers {
         }
     }
 
+    /// Whether another server is to be read from after this failure.
+    fn moves_on(&self, pin: &Pin, server: &Server, error: &SourceError) -> bool {
+        match error {
+            SourceError::Transfer(error) => pin.fail_over(error),
+            SourceError::Directory(error) => {
+                let may_be_better = error.fault.is_transport() && self.sources.has_many_directories();
+                may_be_better && pin.leave_for(server.address(), error)
+            }
+            SourceError::Neither { .. } => false,
+        }
+    }
+
     /// The copy of a zone on the server in use, and why it could not be read last.
-    fn current(&self, zone: &ZoneName) -> Option<(ServerAddress, Option<ZoneCopy>, Option<ServerError>)> {
+    fn current(&self, zone: &ZoneName) -> Option<(ServerAddress, Option<ZoneCopy>, Option<SourceError>)> {
         let in_use = self.pool.status().into_iter().find(|server| server.in_use)?.address;
         let (copy, failure) = (self.copies.get(zone, &in_use), self.copies.failure(zone, &in_use));
         Some((in_use, copy, failure))
@@ -276,7 +290,7 @@ impl Authority for Servers {
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        tokio::join!(self.pool.close(), self.sources.close());
     }
 }
 
@@ -309,6 +323,12 @@ fn print(server: &ServerAddress, update: &Update) -> Result<Fate<Failure>, Failu
 impl From<&DiscoveryError> for Failure {
     fn from(error: &DiscoveryError) -> Self {
         Self::new(Cause::ServerUnreachable, super::failure::chain(error))
+    }
+}
+
+impl From<&SourceError> for Failure {
+    fn from(error: &SourceError) -> Self {
+        Self::new(Cause::from(error), super::failure::chain(error))
     }
 }
 

@@ -131,6 +131,11 @@ impl<A: Authority> Inner<A> {
         for zone in &self.settings.policy.zones {
             match self.settings.read {
                 ReadMode::None => self.authority.reach(&pin, zone).await?,
+                ReadMode::Ldap => {
+                    self.authority.read(&pin, zone, deadline).await?;
+                    // Updates go another way than reads.
+                    self.authority.reach(&pin, zone).await?;
+                }
                 ReadMode::Auto | ReadMode::Transfer => {
                     self.authority.read(&pin, zone, deadline).await?;
                 }

@@ -42,6 +42,8 @@ pub const fn codes(cause: Cause) -> Codes {
         | Cause::TsigRejected
         | Cause::ServerFailed
         | Cause::TransferIncomplete
+        | Cause::DirectoryUnreachable
+        | Cause::DirectoryIncomplete
         | Cause::UnverifiedReply
         | Cause::Deadline => UNAVAILABLE,
         Cause::NotAuthoritative
@@ -50,6 +52,8 @@ pub const fn codes(cause: Cause) -> Codes {
         | Cause::RecordTypeNotSupported
         | Cause::NotStored
         | Cause::TransferRefused
+        | Cause::DirectoryRefused
+        | Cause::NotInDirectory
         | Cause::OutsideZones
         | Cause::Delegated
         | Cause::HiddenByDname

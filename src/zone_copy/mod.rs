@@ -19,9 +19,11 @@ use crate::dns::{ServerAddress, Update, ZoneContents, ZoneName};
 
 mod entry;
 mod server;
+mod source;
 pub mod transfer;
 
 use entry::Entry;
+pub use source::{DirectorySettings, Marker, Source, SourceError, Sources, Way};
 
 /// Copies are kept for this many servers: the one in use, and the one it took over from.
 const SERVERS: usize = 2;
@@ -91,6 +93,8 @@ pub enum ReadKind {
     Ixfr,
     /// The whole zone.
     Axfr,
+    /// A search of the directory, for what has changed or for everything.
+    Ldap,
 }
 
 impl ReadKind {
@@ -101,6 +105,7 @@ impl ReadKind {
             Self::Unchanged => "unchanged",
             Self::Ixfr => "ixfr",
             Self::Axfr => "axfr",
+            Self::Ldap => "ldap",
         }
     }
 }

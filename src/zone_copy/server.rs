@@ -1,24 +1,10 @@
-//! Name servers as sources of zones.
+//! Name servers as what transfers zones.
 
 use std::sync::Arc;
 
-use super::transfer::{self, Transfers};
-use super::{Held, Refreshed, ZoneSource};
+use super::transfer::Transfers;
 use crate::dns::{Outcome, ServerAddress, ZoneContents, ZoneName};
 use crate::nameserver::{Fault, Server, ServerError};
-
-impl ZoneSource for Server {
-    type Marker = u32;
-    type Error = ServerError;
-
-    fn address(&self) -> &ServerAddress {
-        Self::address(self)
-    }
-
-    async fn refresh(&self, zone: &ZoneName, held: Option<Held<u32>>) -> Result<Refreshed<u32>, ServerError> {
-        transfer::refresh(self, zone, held).await
-    }
-}
 
 impl Transfers for Server {
     type Error = ServerError;
@@ -56,7 +42,7 @@ mod tests {
     use super::*;
     use crate::dns::{Message, Name, RecordType};
     use crate::nameserver::{Authentication, Settings};
-    use crate::zone_copy::{ReadKind, Version, ZoneCopies};
+    use crate::zone_copy::{ReadKind, Sources, Version, Way, ZoneCopies};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -112,14 +98,15 @@ mod tests {
             ServerAddress { host: "ns1.example.test".to_owned(), address: Some(Ipv4Addr::LOCALHOST.into()), port };
         let (timeout, authentication) = (Duration::from_secs(5), Authentication::Insecure);
         let settings = Settings { timeout, authentication, tls: None, sign_reads: false };
-        let server = Server::new(address.clone(), Arc::new(settings));
+        let sources = Arc::new(Sources::new(Way::Transfer, None));
+        let source = sources.of(Server::new(address.clone(), Arc::new(settings)));
 
         let zone: ZoneName = "example.test".parse().unwrap();
         let copies = ZoneCopies::new();
-        let held = Version { contents: Arc::new(ZoneContents::new(zone.clone(), 1)), marker: 1 };
+        let held = Version::transferred(ZoneContents::new(zone.clone(), 1));
         copies.put(&address, held, SystemTime::UNIX_EPOCH);
         let deadline = Instant::now() + Duration::from_secs(10);
-        let copy = copies.read(&zone, &server, deadline).await.unwrap();
+        let copy = copies.read(&zone, &source, deadline).await.unwrap();
         assert_eq!((copy.kind, copy.contents.serial()), (ReadKind::Axfr, 2));
         assert!(copy.contents.rrset(zone.as_name(), RecordType::NS).is_some());
         for expected in [RecordType::SOA, RecordType::IXFR, RecordType::AXFR] {

@@ -3,9 +3,11 @@
 use super::Cause;
 use crate::dns::tsig::TsigError;
 use crate::dns::{Rcode, ReplyError, TransferError};
-use crate::gss::{GssError, code};
+use crate::gss::{GssError, InitiateError, code};
+use crate::ldap::LdapFault;
 use crate::nameserver::Fault;
 use crate::plan::Reason;
+use crate::zone_copy::SourceError;
 
 impl Cause {
     /// Why a server did not do an update, from its response code.
@@ -82,6 +84,53 @@ impl From<&Fault> for Cause {
             Fault::Reply(ReplyError::Refused) => Self::NotAuthoritative,
             Fault::Reply(error) | Fault::Transfer(TransferError::Reply(error)) => Self::from(error),
             Fault::Transfer(_) => Self::TransferIncomplete,
+        }
+    }
+}
+
+impl From<&LdapFault> for Cause {
+    fn from(fault: &LdapFault) -> Self {
+        match fault {
+            LdapFault::Dial(_)
+            | LdapFault::Broken(_)
+            | LdapFault::Closed
+            | LdapFault::Disconnected(_)
+            | LdapFault::Silent(_)
+            | LdapFault::Unsealed(_)
+            | LdapFault::FrameTooLarge(_)
+            | LdapFault::Malformed(_)
+            | LdapFault::WrongAnswer => Self::DirectoryUnreachable,
+            LdapFault::Initiate(InitiateError::Kerberos(error)) => Self::from(error),
+            LdapFault::Initiate(InitiateError::KdcSilent(_)) => Self::NoKdc,
+            LdapFault::Initiate(InitiateError::BrokenOff) => Self::KerberosFailed,
+            LdapFault::Token(_)
+            | LdapFault::Stalled
+            | LdapFault::Bind(_)
+            | LdapFault::NoSealing(_)
+            | LdapFault::Sealing(_)
+            | LdapFault::NoDomain(_) => Self::DirectoryRefused,
+            fault if fault.is_no_such_object() => Self::NotInDirectory,
+            LdapFault::Search { .. } => Self::DirectoryRefused,
+            LdapFault::NoZone { .. } => Self::NotInDirectory,
+            LdapFault::NoSoa
+            | LdapFault::Twice(_)
+            | LdapFault::TooLong(_)
+            | LdapFault::EndlessPages
+            | LdapFault::TooMuch(_) => Self::DirectoryIncomplete,
+        }
+    }
+}
+
+/// Where neither way works, a directory that was reached says what is wrong, and else the name server does.
+impl From<&SourceError> for Cause {
+    fn from(error: &SourceError) -> Self {
+        match error {
+            SourceError::Transfer(error) => Self::from(&error.fault),
+            SourceError::Directory(error) => Self::from(&error.fault),
+            SourceError::Neither { transfer, directory } => match Self::from(&directory.fault) {
+                cause @ (Self::DirectoryRefused | Self::NotInDirectory | Self::DirectoryIncomplete) => cause,
+                _ => Self::from(&transfer.fault),
+            },
         }
     }
 }

@@ -4,7 +4,7 @@ use super::host;
 use crate::support::{Backend, Changes, Endpoint, Samba, Settings};
 
 fn settings(samba: &Samba) -> [Settings; 2] {
-    ["auto", "none"].map(|read| samba.settings(&["second.test"]).set("RFC2136_READ", read))
+    ["transfer", "none"].map(|read| samba.settings(&["second.test"]).set("RFC2136_READ", read))
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn what_is_asked_again_is_answered_with_204_again_and_changes_nothing() {
 #[test]
 fn what_starts_from_other_values_than_dns_holds_is_rejected_and_nothing_is_harmed() {
     let samba = Samba::start(Backend::Internal);
-    samba.settings(&["second.test"]).start().apply_all(&Changes::new().create(&host(1)));
+    samba.settings(&["second.test"]).set("RFC2136_READ", "none").start().apply_all(&Changes::new().create(&host(1)));
     let stranger = Endpoint::a("h1.second.test", &["192.0.2.66"]);
     let wanted = Endpoint::a("h1.second.test", &["192.0.2.77"]);
     for settings in settings(&samba) {
@@ -59,7 +59,8 @@ fn what_starts_from_other_values_than_dns_holds_is_rejected_and_nothing_is_harme
 #[test]
 fn a_domains_own_names_are_safe_though_nothing_of_the_zone_is_known() {
     let samba = Samba::start(Backend::Internal);
-    let sidecar = samba.settings(&["ad.test"]).set("RFC2136_ALLOW_UNOWNED", "true").start();
+    let sidecar =
+        samba.settings(&["ad.test"]).set("RFC2136_ALLOW_UNOWNED", "true").set("RFC2136_READ", "transfer").start();
     let controller = samba.held("dc1.ad.test", "A");
     let takeover = |name: &str, old: &str| {
         let [old, new] = [old, "192.0.2.66"].map(|target| Endpoint::a(name, &[target]).unowned());
