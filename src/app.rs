@@ -74,7 +74,8 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let pool = Pool::new(pool_settings(&config, session_settings(&config, credential.as_ref())?));
     let metrics = Arc::new(Metrics::new());
     let how = ServersSettings { read: config.read, profile: config.profile, dry_run: config.dry_run };
-    let servers = Servers::new(pool, sources(&config, credential.as_ref()), how, metrics.clone());
+    let sources = sources(&config, way(config.read), credential.as_ref());
+    let servers = Servers::new(pool, sources, how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;
     tokio::spawn(stop.clone().run_until_cancelled_owned(watch_readiness(service.clone(), health.clone())));
@@ -200,14 +201,17 @@ pub fn session_settings(config: &Config, credential: Option<&Arc<Credential>>) -
     })
 }
 
-/// How zones are read from the servers of this configuration.
-#[must_use]
-pub fn sources(config: &Config, credential: Option<&Arc<Credential>>) -> Sources {
-    let way = match config.read {
+const fn way(read: ReadMode) -> Way {
+    match read {
         ReadMode::Auto => Way::Either,
         ReadMode::Ldap => Way::Directory,
         ReadMode::Transfer | ReadMode::None => Way::Transfer,
-    };
+    }
+}
+
+/// How zones are read from the servers of this configuration; over LDAP only where there is a credential.
+#[must_use]
+pub fn sources(config: &Config, way: Way, credential: Option<&Arc<Credential>>) -> Sources {
     let directory = match (&config.authentication, credential) {
         (Authentication::Gss(kerberos), Some(credential)) => Some(DirectorySettings {
             ldap: ldap::Settings {

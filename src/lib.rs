@@ -22,7 +22,7 @@
 //! | [`provider`] | the service: records, adjust, apply; every cause of failure with its remedy | all of the above, `metrics`, `config::ReadMode` | async |
 //! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
 //! | [`config`] | every variable, read once; all problems at once | types of the pure modules | |
-//! | [`check`] | the preflight: configuration, Kerberos and DNS, line by line | `config`, `gss`, `nameserver`, the causes of `provider` | async |
+//! | [`check`] | the preflight: configuration, Kerberos, DNS and the directory, line by line | `config`, `gss`, `nameserver`, `ldap`, the causes of `provider` | async |
 //! | [`metrics`], [`telemetry`] | what is counted; how it is logged | | |
 //! | [`app`] | composition, and the orderly end | all | |
 //!

@@ -9,11 +9,13 @@ use crate::app;
 use crate::config::{Authentication, Loaded};
 use crate::nameserver::Pool;
 use crate::provider::failure::chain;
+use crate::zone_copy::Way;
 
 mod as_exchange;
 mod clock;
 mod kdc;
 mod kerberos;
+mod reading;
 mod report;
 mod servers;
 mod trial;
@@ -65,11 +67,13 @@ pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Step)) -> Report {
         candidates.extend(answers.then_some(Candidate { server, is_usable }));
         note(steps);
     }
+    // Whatever is configured: it is to be told what would work.
+    let sources = app::sources(config, Way::Either, login.as_ref());
     for zone in &config.zones {
-        note(zones::check(config, &session, zone, &candidates).await);
+        note(zones::check(config, &session, &sources, zone, &candidates).await);
     }
     // Signed answers have told by now.
     note(candidates.iter().filter_map(|candidate| servers::clock(&candidate.server)).collect());
-    pool.close().await;
+    tokio::join!(pool.close(), sources.close());
     report
 }

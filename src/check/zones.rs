@@ -1,18 +1,13 @@
 //! Each zone: who serves it, may it be read, may it be changed.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
-
+use super::reading;
 use super::report::{Step, Verdict};
 use super::trial::{self, Trial};
-use crate::config::{Config, ReadMode};
+use crate::config::Config;
 use crate::dns::{Soa, ZoneName};
 use crate::nameserver::{Server, ServerError, Settings};
 use crate::provider::Failure;
-
-/// Longest wait for a whole zone, as long as it keeps coming.
-const TRANSFER_PATIENCE: Duration = Duration::from_secs(60);
+use crate::zone_copy::Sources;
 
 /// A server that answers.
 pub(super) struct Candidate {
@@ -22,7 +17,13 @@ pub(super) struct Candidate {
 }
 
 /// Looks at one zone on every server; changes are tried on the first that can be used.
-pub(super) async fn check(config: &Config, session: &Settings, zone: &ZoneName, servers: &[Candidate]) -> Vec<Step> {
+pub(super) async fn check(
+    config: &Config,
+    session: &Settings,
+    sources: &Sources,
+    zone: &ZoneName,
+    servers: &[Candidate],
+) -> Vec<Step> {
     if servers.is_empty() {
         return vec![Step::skipped("zone", zone, "no server answers")];
     }
@@ -43,7 +44,7 @@ pub(super) async fn check(config: &Config, session: &Settings, zone: &ZoneName, 
             steps.push(served);
             continue;
         };
-        let read = read(config, server, zone, &subject).await;
+        let read = reading::check(config, sources, server, zone, &subject).await;
         let written = match is_tried {
             true => Vec::new(),
             false => write(config, session, server, zone, &subject).await,
@@ -53,7 +54,7 @@ pub(super) async fn check(config: &Config, session: &Settings, zone: &ZoneName, 
             doubt(&mut served, server, &soa);
         }
         steps.push(served);
-        steps.push(read);
+        steps.extend(read);
         steps.extend(written);
     }
     steps
@@ -84,20 +85,6 @@ fn doubt(served: &mut Step, server: &Server, soa: &Soa) {
         served.verdict = Verdict::Warning;
         let primary = soa.mname.to_undotted();
         served.remedy = format!("if this server is a secondary, set RFC2136_HOST to the primary, {primary}");
-    }
-}
-
-async fn read(config: &Config, server: &Server, zone: &ZoneName, subject: &str) -> Step {
-    if config.read == ReadMode::None {
-        return Step::skipped("transfer", subject, "RFC2136_READ=none reads no zone");
-    }
-    match timeout(TRANSFER_PATIENCE, server.transfer(zone)).await {
-        Ok(Ok(contents)) => Step::ok("transfer", subject, format!("{} records", contents.record_count())),
-        Ok(Err(error)) => Step::failed("transfer", subject, &Failure::from(&error)),
-        Err(_) => {
-            let detail = format!("allowed, and not at its end after {} seconds", TRANSFER_PATIENCE.as_secs());
-            Step::warning("transfer", subject, detail, "the sidecar is not ready before it has read the zone once")
-        }
     }
 }
 

@@ -7,17 +7,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::client::{Client, Reader, Root, Settings};
-use super::dns_record::node_name;
+use super::dns_record::{node_name, node_of};
 use super::error::{LdapError, LdapFault};
 use super::message::{Entry, Filter, Scope, Search};
 use super::node::{self, Node};
-use crate::dns::{RecordType, ServerAddress, ZoneContents, ZoneName};
+use crate::dns::{Name, RecordType, ServerAddress, ZoneContents, ZoneName};
 
 /// A zone is read whole again after this time: what an administrator takes out of the directory leaves no trace that an
 /// ordinary account may see.
 const WHOLE_EVERY: Duration = Duration::from_secs(9 * 60);
 /// Where zones are in a partition.
 const CONTAINER: &str = "CN=MicrosoftDNS";
+/// Nodes that one search asks for.
+const NODES_AT_ONCE: usize = 100;
 /// The apex among the nodes of a zone.
 const APEX: &str = "@";
 
@@ -89,6 +91,32 @@ impl Directory {
         Ok(read)
     }
 
+    /// What a zone holds at these names, and nothing else of it; none where that is not certain.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn nodes(&self, zone: &ZoneName, names: &[Name]) -> Result<Option<ZoneContents>, LdapError> {
+        let fail = |fault| LdapError { server: self.address().clone(), zone: Some(zone.clone()), fault };
+        let Some(wanted) = names.iter().map(|name| node_of(name, zone)).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let (mut reader, root) = self.client.open().await.map_err(fail)?;
+        let base = self.find_with(&mut reader, &root, zone).await.map_err(fail)?;
+        let mut contents = ZoneContents::new(zone.clone(), 0);
+        let mut left_out = LeftOut::default();
+        for some in wanted.chunks(NODES_AT_ONCE) {
+            let any = some.iter().map(|name| Filter::Equal("name", name.clone())).collect();
+            let search = nodes(&base, Filter::And(vec![class("dnsNode"), Filter::Or(any)]));
+            let taken = reader.search(&search, |entry| {
+                place(&mut contents, zone, entry.text("name").unwrap_or_default(), &entry, &mut left_out);
+                Ok(())
+            });
+            taken.await.map_err(fail)?;
+        }
+        self.client.put_back(reader);
+        Ok((left_out.count == 0).then_some(contents))
+    }
+
     /// Where a zone is in the directory.
     ///
     /// # Errors
@@ -99,6 +127,16 @@ impl Directory {
         let base = self.find_with(&mut reader, &root, zone).await.map_err(fail)?;
         self.client.put_back(reader);
         Ok(base)
+    }
+
+    /// A connection in the hands of who asked for it, until it is put back.
+    pub(super) async fn open(&self) -> Result<Reader, LdapFault> {
+        Ok(self.client.open().await?.0)
+    }
+
+    /// Keeps a connection for the next one.
+    pub(super) fn put_back(&self, reader: Reader) {
+        self.client.put_back(reader);
     }
 
     /// Closes the connections.
@@ -161,6 +199,10 @@ impl Directory {
 }
 
 impl Marker {
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Whether what has changed since can be asked for.
     fn leads_to(&self, invocation: &[u8], change: u64) -> bool {
         self.follows && self.invocation == invocation && self.change <= change && self.whole.elapsed() < WHOLE_EVERY
@@ -202,7 +244,7 @@ async fn shows_changes(reader: &mut Reader, base: &str) -> Result<bool, LdapFaul
     Ok(apex.is_some_and(|apex| apex.text("uSNChanged").is_some()))
 }
 
-fn nodes(base: &str, filter: Filter) -> Search {
+pub(super) fn nodes(base: &str, filter: Filter) -> Search {
     Search { base: base.to_owned(), scope: Scope::OneLevel, filter, attributes: node::ATTRIBUTES }
 }
 

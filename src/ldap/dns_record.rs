@@ -239,5 +239,18 @@ pub fn node_name(node: &str, zone: &ZoneName) -> Result<Name, NodeNameError> {
     Ok(Name::from_labels(node.split('.').map(str::as_bytes).chain(apex.labels()))?)
 }
 
+/// The node of a name, the other way round; none where it is not certain.
+#[must_use]
+pub fn node_of(name: &Name, zone: &ZoneName) -> Option<String> {
+    let below = name.label_count().checked_sub(zone.as_name().label_count())?;
+    let labels: Option<Vec<_>> = name.labels().take(below).map(|label| str::from_utf8(label).ok()).collect();
+    let node = match labels?.as_slice() {
+        [] => "@".to_owned(),
+        labels => labels.join("."),
+    };
+    // A label with a dot in it becomes two.
+    (node_name(&node, zone).as_ref() == Ok(name)).then_some(node)
+}
+
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ const BIND_SERVER_CREDENTIALS: u8 = 0x87;
 const EXTENDED_NAME: u8 = 0x8a;
 const RESULT_REFERRAL: u8 = 0xa3;
 const FILTER_AND: u8 = 0xa0;
+const FILTER_OR: u8 = 0xa1;
 const FILTER_EQUAL: u8 = 0xa3;
 const FILTER_AT_LEAST: u8 = 0xa5;
 const FILTER_PRESENT: u8 = 0x87;
@@ -50,6 +51,8 @@ pub enum Filter {
     AtLeast(&'static str, u64),
     /// Entries that meet all of these.
     And(Vec<Self>),
+    /// Entries that meet one of these.
+    Or(Vec<Self>),
 }
 
 /// A search.
@@ -320,17 +323,19 @@ impl Filter {
             ber::write(&mut pair, OCTET_STRING, value);
             pair
         };
+        let all = |filters: &[Self]| {
+            let mut all = Vec::new();
+            filters.iter().for_each(|filter| filter.write(&mut all));
+            all
+        };
         match self {
             Self::Present(attribute) => ber::write(out, FILTER_PRESENT, attribute.as_bytes()),
             Self::Equal(attribute, value) => ber::write(out, FILTER_EQUAL, &pair(attribute, value.as_bytes())),
             Self::AtLeast(attribute, value) => {
                 ber::write(out, FILTER_AT_LEAST, &pair(attribute, value.to_string().as_bytes()));
             }
-            Self::And(filters) => {
-                let mut all = Vec::new();
-                filters.iter().for_each(|filter| filter.write(&mut all));
-                ber::write(out, FILTER_AND, &all);
-            }
+            Self::And(filters) => ber::write(out, FILTER_AND, &all(filters)),
+            Self::Or(filters) => ber::write(out, FILTER_OR, &all(filters)),
         }
     }
 }

@@ -11,10 +11,13 @@ pub mod dns_record;
 mod error;
 pub mod message;
 mod node;
+mod survey;
+pub mod zone_property;
 
 pub use client::Settings;
 pub use directory::{Directory, Extent, Marker, Read};
 pub use error::{LdapError, LdapFault};
+pub use survey::Survey;
 
 #[cfg(test)]
 mod testing;

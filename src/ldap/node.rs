@@ -21,7 +21,7 @@ pub(super) struct Node {
 impl Node {
     /// Reads the attributes of a node.
     pub(super) fn read(entry: &Entry) -> Self {
-        if entry.text("dNSTombstoned").is_some_and(|text| text.eq_ignore_ascii_case("TRUE")) {
+        if is_tombstoned(entry) {
             return Self { records: Vec::new(), is_whole: true };
         }
         if entry.attributes.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with(RANGED)) {
@@ -42,6 +42,11 @@ impl Node {
         records.retain(|record| !uncertain.contains(&record.rtype));
         Self { records, is_whole: uncertain.is_empty() }
     }
+}
+
+/// Whether a node is marked as deleted.
+pub(super) fn is_tombstoned(entry: &Entry) -> bool {
+    entry.text("dNSTombstoned").is_some_and(|text| text.eq_ignore_ascii_case("TRUE"))
 }
 
 /// The serial in the SOA at the apex, if that is there.

@@ -339,6 +339,7 @@ fn matches(entry: &FakeEntry, filter: &LdapFilter) -> bool {
     };
     match filter {
         LdapFilter::And(all) => all.iter().all(|filter| matches(entry, filter)),
+        LdapFilter::Or(any) => any.iter().any(|filter| matches(entry, filter)),
         LdapFilter::Equality(name, value) => has(name, value),
         LdapFilter::GreaterOrEqual(name, value) if name == "uSNChanged" => entry.changed >= value.parse().unwrap(),
         LdapFilter::Present(name) => entry.attributes.iter().any(|(known, _)| known == name),

@@ -186,3 +186,50 @@ async fn what_is_not_certain_is_left_out_and_all_of_its_type_with_it() {
     assert_eq!(lines(&read.contents), ["child.ad.test. NS 300 1", "plain.ad.test. A 300 1"]);
     assert!(read.contents.rrset(zone().as_name(), RecordType::SOA).is_some());
 }
+
+#[tokio::test]
+async fn single_names_are_told_exactly_or_not_at_all() {
+    let server = FakeDirectory::start().await;
+    for n in 0..250u8 {
+        server.node(&format!("H{n}"), &[a([192, 0, 2, n])]);
+    }
+    server.node("*", &[txt("wild")]);
+    server.node("odd", &[txt("bad \\ text")]);
+    let directory = server.directory();
+    let nodes = async |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+        directory.nodes(&zone(), &names).await.unwrap()
+    };
+    let told = nodes(&["h7.ad.test", "*.ad.test", "missing.ad.test", "ad.test"]).await.unwrap();
+    assert_eq!(lines(&told), ["*.ad.test. TXT 300 1", "h7.ad.test. A 300 1"]);
+    assert!(told.rrset(zone().as_name(), RecordType::SOA).is_some());
+    assert_eq!(nodes(&["odd.ad.test", "h7.ad.test"]).await, None, "stored one way or the other");
+    assert_eq!(nodes(&["sp\\032ace.ad.test"]).await, None);
+    assert_eq!(nodes(&["elsewhere.test"]).await, None);
+    let many: Vec<String> = (0..250).map(|n| format!("h{n}.ad.test")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(nodes(&many).await.unwrap().record_count(), 250);
+}
+
+#[tokio::test]
+async fn a_survey_tells_what_the_zone_is_set_to_and_what_ages_in_it() {
+    let server = FakeDirectory::start().await;
+    let survey = async || server.directory().survey(&zone()).await.unwrap();
+    assert_eq!(
+        (survey().await.properties, survey().await.base),
+        (zone_property::Properties::default(), ZONE.to_owned())
+    );
+    let text = |text: &str| vec![text.as_bytes().to_vec()];
+    let property = |id: u32, data: u32| [[4u32, 1, 0, 1, id, data].map(u32::to_le_bytes).concat(), vec![0]].concat();
+    let properties = vec![property(0x02, 2), property(0x40, 1), property(0x20, 168)];
+    server.put(ZONE, &[("objectClass", text("dnsZone")), ("name", text("ad.test")), ("dNSProperty", properties)]);
+    server.node("aged", &[testing::value(1, 0xf0, 300, 3_733_302, &[192, 0, 2, 1])]);
+    server.node("static", &[a([192, 0, 2, 2])]);
+    let attributes = [("objectClass", text("dnsNode")), ("name", text("gone")), ("dNSTombstoned", text("TRUE"))];
+    let tombstone = vec![testing::value(0, 0, 0, 0, &[1; 8])];
+    server.put(&format!("DC=gone,{ZONE}"), &[&attributes[..], &[("dnsRecord", tombstone)]].concat());
+    let Survey { properties, records, ageing, tombstones, .. } = survey().await;
+    assert_eq!((records, ageing, tombstones), (3, 1, 1));
+    assert_eq!(properties.updates, Some(zone_property::Updates::SecureOnly));
+    assert_eq!((properties.ageing, properties.no_refresh, properties.refresh), (Some(true), None, Some(168)));
+}

@@ -247,6 +247,11 @@ impl Planned {
         is_timed && canonical_set(self.rtype, rdata) == canonical_set(self.rtype, &self.after)
     }
 
+    /// Whether a wildcard stands afterwards.
+    pub(super) fn makes_wildcard(&self) -> bool {
+        self.name.is_wildcard() && !self.after.is_empty()
+    }
+
     /// Whether an operation is one on this RRset.
     pub(super) fn is_changed_by(&self, operation: &Operation) -> bool {
         *operation.name() == self.name && operation.rtype() == self.rtype

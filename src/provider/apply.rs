@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, warn};
 
@@ -15,7 +15,7 @@ use super::memory::Memory;
 use super::status::Rejection;
 use super::{Cause, Failure};
 use crate::api::Changes;
-use crate::dns::{ZoneContents, ZoneName};
+use crate::dns::{Name, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::plan::delivery::{self, Command, Fate, Note, Outcome, Request};
 use crate::plan::{self, Batch, Copies, Delivery, Planned, Policy, Step};
@@ -138,11 +138,24 @@ impl<A: Authority> Means<'_, A> {
 
     /// Whether the zone holds exactly what this ends with, asked of a server whose zone cannot be read.
     ///
-    /// Neither question is enough: prerequisites know no TTL, and Samba's pass on a part of an RRset; a query does not tell
+    /// A directory tells it by the nodes themselves. Without one neither question is enough: prerequisites know no TTL, and Samba's pass on a part of an RRset; a query does not tell
     /// a wildcard's answer from the name's own.
     async fn stands(&self, pin: &A::Pin, batch: &Batch) -> Result<bool, Failure> {
         let Some(zone) = batch.zone() else { return Ok(true) };
+        if let Some(nodes) = self.nodes(pin, zone, batch).await? {
+            return Ok(batch.steps.iter().all(|step| step.step.is_done(&nodes)));
+        }
         Ok(self.is_there(pin, zone, batch).await? && self.is_shown(pin, zone, batch).await?)
+    }
+
+    /// What the directory holds at every name that this is about.
+    async fn nodes(&self, pin: &A::Pin, zone: &ZoneName, batch: &Batch) -> Result<Option<ZoneContents>, Failure> {
+        self.check_time(zone)?;
+        let planned = batch.steps.iter().flat_map(|step| &step.step.planned);
+        let names: BTreeSet<Name> = planned.map(|planned| planned.name.clone()).collect();
+        let names: Vec<Name> = names.into_iter().collect();
+        // Out of time, the next question finds that out.
+        Ok(timeout_at(self.deadline, self.authority.nodes(pin, zone, &names)).await.unwrap_or(None))
     }
 
     /// Asks with an update that has prerequisites and no operations.

@@ -75,6 +75,14 @@ pub trait Authority: Send + Sync + 'static {
         rtype: RecordType,
     ) -> impl Future<Output = Result<Seen, Failure>> + Send;
 
+    /// What a zone holds at these names and nothing else of it, TTLs included, where a directory tells that.
+    fn nodes(
+        &self,
+        pin: &Self::Pin,
+        zone: &ZoneName,
+        names: &[Name],
+    ) -> impl Future<Output = Option<ZoneContents>> + Send;
+
     /// What is known of a zone, for `/status`.
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;
 

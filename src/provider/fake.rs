@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) messages: Vec<Update>,
     /// Whether zones can be read.
     pub(super) is_readable: bool,
+    /// Whether a directory tells single names.
+    pub(super) has_directory: bool,
     /// Names at which the policy denies every change.
     pub(super) denied: BTreeSet<Name>,
     pub(super) denies_all: bool,
@@ -66,6 +68,7 @@ impl FakeAuthority {
             shown: BTreeMap::new(),
             messages: Vec::new(),
             is_readable: true,
+            has_directory: false,
             denied: BTreeSet::new(),
             denies_all: false,
             faults: BTreeMap::new(),
@@ -247,6 +250,16 @@ impl Authority for FakeAuthority {
         let source = if is_there { Some(name) } else { zone.wildcard_above(name) };
         let found = source.and_then(|source| zone.rrset(source, rtype));
         Ok(Seen::Records(found.and_then(|held| Rrset::new(name.clone(), rtype, held.ttl, held.rdata.to_vec()))))
+    }
+
+    async fn nodes(&self, (): &(), zone: &ZoneName, names: &[Name]) -> Option<ZoneContents> {
+        let world = self.world();
+        let held = world.zones.get(zone).filter(|_| world.has_directory)?;
+        let mut nodes = ZoneContents::new(zone.clone(), 0);
+        for rrset in held.iter().filter(|rrset| names.contains(rrset.name)) {
+            rrset.rdata.iter().for_each(|rdata| nodes.add(rrset.name, rrset.rtype, rrset.ttl, rdata.clone()));
+        }
+        Some(nodes)
     }
 
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {

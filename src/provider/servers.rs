@@ -272,6 +272,10 @@ impl Authority for Servers {
         }
     }
 
+    async fn nodes(&self, pin: &Pin, zone: &ZoneName, names: &[Name]) -> Option<ZoneContents> {
+        self.sources.of(pin.server()).nodes(zone, names).await
+    }
+
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {
         let (server, copy, failure) = self.current(zone).map_or((None, None, None), |(a, b, c)| (Some(a), b, c));
         ZoneStatus {

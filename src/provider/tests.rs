@@ -326,6 +326,36 @@ async fn in_a_zone_that_is_not_read_a_superset_and_another_ttl_are_no_success() 
     }
 }
 
+fn wildcard_and_host() -> Changes {
+    let records = [record(&format!("*.{ZONE}"), "A", "192.0.2.1"), record(&format!("h.{ZONE}"), "A", "192.0.2.2")];
+    Changes { create: records.concat(), ..Changes::default() }
+}
+
+/// Samba's BIND9_DLZ answers prerequisites with the wildcard, so that they prove nothing.
+#[tokio::test]
+async fn beside_a_wildcard_of_the_same_message_the_directory_tells_what_was_stored() {
+    for (has_directory, loses_updates) in [(true, false), (true, true), (false, false)] {
+        let world = world_with(|settings| settings.policy.profile = ServerProfile::Auto);
+        world.authority.world().is_readable = false;
+        world.authority.world().wildcards_exist_everywhere = true;
+        world.authority.world().has_directory = has_directory;
+        world.authority.world().loses_updates = loses_updates;
+        let rejections = world.apply(&wildcard_and_host()).await.unwrap();
+        assert_eq!(rejections.is_empty(), has_directory && !loses_updates, "{rejections:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_with_a_wildcard_is_read_back_even_where_there_was_none() {
+    for loses_updates in [false, true] {
+        let world = world_with(|settings| settings.policy.profile = ServerProfile::Auto);
+        world.service.records().await.unwrap();
+        world.authority.world().loses_updates = loses_updates;
+        let rejections = world.apply(&wildcard_and_host()).await.unwrap();
+        assert_eq!(rejections.len(), if loses_updates { 4 } else { 0 });
+    }
+}
+
 #[tokio::test]
 async fn a_read_back_whose_answer_is_lost_is_asked_for_again() {
     let world = world_with(|settings| settings.read = ReadMode::None);

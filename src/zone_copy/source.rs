@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use super::{Held, ReadKind, Refreshed, Version, ZoneSource, transfer};
-use crate::dns::{ReplyError, ServerAddress, TransferError, ZoneContents, ZoneName};
+use crate::dns::{Name, ReplyError, ServerAddress, TransferError, ZoneContents, ZoneName};
 use crate::ldap::{self, Directory, Extent, LdapError};
 use crate::nameserver::{Fault, Server, ServerError};
 
@@ -143,6 +143,24 @@ impl ZoneSource for Source {
 }
 
 impl Source {
+    /// What the directory holds at these names, where the zone is read from it; none where it is not, or does not tell.
+    pub async fn nodes(&self, zone: &ZoneName, names: &[Name]) -> Option<ZoneContents> {
+        let directory = self.directory.as_ref().filter(|_| self.reads_directory(zone))?;
+        let told = directory.nodes(zone, names).await;
+        told.unwrap_or_else(|error| {
+            tracing::warn!(%zone, error = &error as &dyn std::error::Error, "the directory does not tell single names");
+            None
+        })
+    }
+
+    fn reads_directory(&self, zone: &ZoneName) -> bool {
+        match self.shared.way {
+            Way::Transfer => false,
+            Way::Directory => true,
+            Way::Either => lock(&self.shared.untransferred).get(zone) == Some(self.address()),
+        }
+    }
+
     async fn by_transfer(&self, zone: &ZoneName, held: Option<Held<Marker>>) -> Result<Refreshed<Marker>, ServerError> {
         let held = held.and_then(|held| match held.version {
             Version { contents, marker: Marker::Serial(marker) } => {

@@ -50,13 +50,15 @@ fn requests_are_read_by_another_codec_as_they_are_meant() {
     assert_eq!((credentials.mechanism.as_str(), credentials.credentials), ("GSSAPI", token));
 
     let nodes = Filter::Equal("objectClass", "dnsNode".to_owned());
-    let changed = Filter::And(vec![nodes, Filter::AtLeast("uSNChanged", 4_294_967_296)]);
+    let either = Filter::Or(vec![Filter::Equal("name", "a".to_owned()), Filter::Equal("name", "b".to_owned())]);
+    let changed = Filter::And(vec![nodes, Filter::AtLeast("uSNChanged", 4_294_967_296), either]);
     let page = Page { size: 1000, cookie: &[0, 255, 7] };
     let message = read_by_peer(&search(changed).request(70_000, Some(page)));
     let LdapOp::SearchRequest(request) = message.op else { panic!("{message:?}") };
     let equal = |name: &str, value: &str| LdapFilter::Equality(name.to_owned(), value.to_owned());
     let at_least = LdapFilter::GreaterOrEqual("uSNChanged".to_owned(), "4294967296".to_owned());
-    assert_eq!(request.filter, LdapFilter::And(vec![equal("objectClass", "dnsNode"), at_least]));
+    let either = LdapFilter::Or(vec![equal("name", "a"), equal("name", "b")]);
+    assert_eq!(request.filter, LdapFilter::And(vec![equal("objectClass", "dnsNode"), at_least, either]));
     assert_eq!((request.scope, request.aliases), (LdapSearchScope::OneLevel, LdapDerefAliases::Never));
     assert_eq!((request.sizelimit, request.timelimit, request.typesonly), (0, 0, false));
     assert_eq!((request.base, request.attrs.join(" ").as_str()), (search(Filter::Present("")).base, "name dnsRecord"));

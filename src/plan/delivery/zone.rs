@@ -9,7 +9,7 @@ use super::isolation::{Denial, Denied, Guilty, Isolation};
 use super::ledger::Verdict;
 use super::readback::{Doubt, Finding, ReadBack};
 use crate::dns::{ServerProfile, ZoneContents, ZoneName};
-use crate::plan::{Batch, Indexed};
+use crate::plan::{Batch, Indexed, Planned};
 
 /// After this many single groups denied alike, and not one success, the rest of a zone is not sent.
 const GIVE_UP_AFTER: usize = 16;
@@ -138,6 +138,9 @@ impl<F: Failure> Zone<F> {
                 Err(refusals) => refused.push((index, Verdict::Refused(refusals))),
             }
         }
+        // The other names of the message may get lost beside it.
+        let makes_wildcard = |step: &Indexed| step.step.planned.iter().any(Planned::makes_wildcard);
+        self.must_read_back |= desk.policy.profile != ServerProfile::Bind && steps.iter().any(makes_wildcard);
         // What is sent beside it may make room for it.
         if steps.is_empty() {
             refused.into_iter().for_each(|(index, verdict)| desk.ledger.fail(index, verdict));

@@ -1,0 +1,145 @@
+//! May a zone be read: by transfer, over LDAP, and which setting fits.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::report::{Step, Verdict};
+use crate::config::{Config, ReadMode};
+use crate::dns::ZoneName;
+use crate::ldap::zone_property::{Properties, Updates};
+use crate::ldap::{Directory, Survey};
+use crate::nameserver::Server;
+use crate::provider::{Cause, Failure, failure::chain};
+use crate::zone_copy::Sources;
+
+/// Longest wait for a whole zone, as long as it keeps coming.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The steps.
+const TRANSFER: &str = "transfer";
+const LDAP: &str = "ldap";
+
+/// Tries every way of reading that there is; one that is not needed does not fail the check.
+pub(super) async fn check(
+    config: &Config,
+    sources: &Sources,
+    server: &Server,
+    zone: &ZoneName,
+    subject: &str,
+) -> Vec<Step> {
+    if config.read == ReadMode::None {
+        return vec![Step::skipped(TRANSFER, subject, "RFC2136_READ=none reads no zone")];
+    }
+    let mut steps = vec![transfer(server, zone, subject).await];
+    if let Some(directory) = sources.directory(server.address()) {
+        steps.extend(ldap(&directory, zone, subject).await);
+    }
+    judge(config.read, &mut steps);
+    steps
+}
+
+async fn transfer(server: &Server, zone: &ZoneName, subject: &str) -> Step {
+    match timeout(PATIENCE, server.transfer(zone)).await {
+        Ok(Ok(contents)) => Step::ok(TRANSFER, subject, format!("{} records", contents.record_count())),
+        Ok(Err(error)) => Step::failed(TRANSFER, subject, &Failure::from(&error)),
+        Err(_) => {
+            let detail = format!("allowed, and not at its end after {} seconds", PATIENCE.as_secs());
+            Step::warning(TRANSFER, subject, detail, "the sidecar is not ready before it has read the zone once")
+        }
+    }
+}
+
+async fn ldap(directory: &Directory, zone: &ZoneName, subject: &str) -> Vec<Step> {
+    match timeout(PATIENCE, directory.survey(zone)).await {
+        Ok(Ok(survey)) => {
+            let Survey { base, records, ageing, tombstones, properties } = &survey;
+            let detail = format!(
+                "{records} records in {base}; {ageing} of them carry a time stamp, {tombstones} names are tombstones"
+            );
+            vec![Step::ok(LDAP, subject, detail), updates(properties, subject), self::ageing(properties, subject)]
+        }
+        Ok(Err(error)) => {
+            let failure = Failure::new(Cause::from(&error.fault), chain(&error));
+            vec![Step::failed(LDAP, subject, &failure)]
+        }
+        Err(_) => {
+            let detail = format!("allowed, and not at its end after {} seconds", PATIENCE.as_secs());
+            vec![Step::warning(LDAP, subject, detail, "the sidecar is not ready before it has read the zone once")]
+        }
+    }
+}
+
+/// Whose updates the zone takes: what explains answers that do not verify.
+fn updates(properties: &Properties, subject: &str) -> Step {
+    const STEP: &str = "update mode";
+    let secure_only = "set the zone's dynamic updates to \"Secure only\"";
+    match properties.updates {
+        Some(Updates::SecureOnly) => Step::ok(STEP, subject, "the zone takes secure updates only"),
+        Some(Updates::NonsecureAndSecure) => {
+            let detail = "the zone takes nonsecure updates too: anybody may change it, and Windows may answer signed updates \
+                          with signatures that do not verify";
+            Step::warning(STEP, subject, detail, secure_only)
+        }
+        Some(Updates::Off) => Step::warning(STEP, subject, "the zone takes no dynamic updates", secure_only),
+        Some(Updates::Other(mode)) => {
+            Step::warning(STEP, subject, format!("the zone is in mode {mode}, which is not known"), secure_only)
+        }
+        None => Step::skipped(STEP, subject, "the directory does not tell whose updates the zone takes"),
+    }
+}
+
+fn ageing(properties: &Properties, subject: &str) -> Step {
+    const STEP: &str = "ageing";
+    let hours = |hours: Option<u32>| hours.map_or_else(|| "an unknown number of".to_owned(), |hours| hours.to_string());
+    match properties.ageing {
+        Some(false) => Step::ok(STEP, subject, "off: no record is taken out for its age"),
+        Some(true) => {
+            let (no_refresh, refresh) = (hours(properties.no_refresh), hours(properties.refresh));
+            let detail =
+                format!("on: records may be taken out {no_refresh} + {refresh} hours after their last refresh");
+            Step::warning(STEP, subject, detail, "turn ageing off for the zone, or make the records static")
+        }
+        None => Step::skipped(STEP, subject, "the directory does not tell whether records are aged"),
+    }
+}
+
+/// Says which way works and which setting uses it, and lets what is not needed fail.
+fn judge(read: ReadMode, steps: &mut Vec<Step>) {
+    let works = |step: &str| steps.iter().any(|found| found.step == step && found.verdict != Verdict::Failed);
+    let (by_transfer, by_ldap) = (works(TRANSFER), works(LDAP));
+    if by_transfer && !by_ldap && read != ReadMode::Ldap {
+        // Most name servers are no directories.
+        steps.retain(|step| step.step != LDAP);
+    }
+    for step in steps {
+        let (needed, advice) = match step.step {
+            TRANSFER => match read {
+                ReadMode::Ldap => (false, "RFC2136_READ=auto or transfer would read the zone this way"),
+                ReadMode::Auto => (!by_ldap, "RFC2136_READ=auto reads the zone this way"),
+                ReadMode::Transfer | ReadMode::None => (true, "RFC2136_READ=transfer reads the zone this way"),
+            },
+            LDAP => match read {
+                ReadMode::Ldap => (true, "RFC2136_READ=ldap reads the zone this way"),
+                ReadMode::Auto if by_transfer => (false, "RFC2136_READ=ldap would read the zone this way"),
+                ReadMode::Auto => (false, "RFC2136_READ=auto reads the zone this way"),
+                ReadMode::Transfer | ReadMode::None => {
+                    (false, "RFC2136_READ=ldap or auto would read the zone this way")
+                }
+            },
+            _ => continue,
+        };
+        match step.verdict {
+            Verdict::Ok => step.detail = format!("{}; {advice}", step.detail),
+            Verdict::Failed if !needed => {
+                step.verdict = Verdict::Skipped;
+                step.detail = format!("not needed: {}", step.detail);
+                (step.cause, step.remedy) = (None, String::new());
+            }
+            Verdict::Failed if by_ldap => step.remedy = "set RFC2136_READ=ldap or auto: LDAP works".to_owned(),
+            Verdict::Failed if by_transfer => {
+                step.remedy = "set RFC2136_READ=auto or transfer: transfers work".to_owned()
+            }
+            _ => {}
+        }
+    }
+}
