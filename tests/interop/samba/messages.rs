@@ -14,7 +14,7 @@ fn behind_a_forwarder(samba: &Samba, profile: &str) -> (InnerForwarder, Sidecar)
     let forwarder = samba.forwarder();
     let settings = samba.settings(&["second.test"]).servers(&[&forwarder.server("dc1.ad.test")], &["second.test"]);
     // The time that Samba takes is not the question here.
-    let settings = settings.set("RFC2136_READ", "none").set("WEBHOOK_DEADLINE", "60s");
+    let settings = settings.set("RFC2136_READ", "none").set("WEBHOOK_DEADLINE", "60s").set("RFC2136_TIMEOUT", "20s");
     let sidecar = settings.set("RFC2136_SERVER_PROFILE", profile).start();
     (forwarder, sidecar)
 }
