@@ -53,6 +53,17 @@ pub struct Read {
     pub marker: Marker,
     /// What it took.
     pub extent: Extent,
+    /// Where a whole read tells nothing.
+    pub gaps: Gaps,
+}
+
+/// Names of which a whole read tells nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Gaps {
+    /// Entries of which nothing may be read: neither records nor that there are none.
+    pub bare: Vec<Name>,
+    /// Entries that are left out since it is not certain what they hold.
+    pub unclear: HashSet<Name>,
 }
 
 /// What a read took.
@@ -161,10 +172,10 @@ impl Directory {
             return Ok(read);
         }
         let base = self.find_with(reader, root, zone).await?;
-        let contents = Arc::new(whole(reader, zone, &base).await?);
+        let (contents, gaps) = whole(reader, zone, &base).await?;
         let follows = !invocation.is_empty() && root.last_change.is_some() && shows_changes(reader, &base).await?;
         let marker = Marker { invocation, change, base, whole: Instant::now(), follows };
-        Ok(Read { contents, marker, extent: Extent::Whole })
+        Ok(Read { contents: Arc::new(contents), marker, extent: Extent::Whole, gaps })
     }
 
     /// Looks for the zone in every place where a directory may have it, or in the one that is configured.
@@ -249,16 +260,19 @@ pub(super) fn nodes(base: &str, filter: Filter) -> Search {
 }
 
 /// Every node of a zone, which is all of it only if the apex with its SOA is among them.
-async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<ZoneContents, LdapFault> {
+async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<(ZoneContents, Gaps), LdapFault> {
     let mut contents = ZoneContents::new(zone.clone(), 0);
-    let mut names = HashSet::new();
+    let (mut names, mut bare) = (HashSet::new(), Vec::new());
     let mut left_out = LeftOut::default();
     let search = nodes(base, class("dnsNode"));
     let taken = reader.search(&search, |entry| {
-        let Some(name) = entry.text("name").map(str::to_owned) else {
+        let Some(name) = entry.text("name").or_else(|| entry.first_value()).map(str::to_owned) else {
             left_out.add(&entry.dn);
             return Ok(());
         };
+        if node::is_bare(&entry) {
+            bare.extend(node_name(&name, zone));
+        }
         if !names.insert(name.to_ascii_lowercase()) {
             return Err(LdapFault::Twice(name));
         }
@@ -269,7 +283,7 @@ async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<ZoneC
     let serial = node::serial(&contents).ok_or(LdapFault::NoSoa)?;
     contents.set_serial(serial);
     left_out.tell(zone);
-    Ok(contents)
+    Ok((contents, Gaps { bare, unclear: left_out.names }))
 }
 
 /// The version that the nodes changed since `since` make of the one that is held; none when that does not tell.
@@ -280,7 +294,8 @@ async fn changes(
     marker: Marker,
     since: u64,
 ) -> Result<Option<Read>, LdapFault> {
-    let unchanged = |contents, marker| Ok(Some(Read { contents, marker, extent: Extent::Unchanged }));
+    let unchanged =
+        |contents, marker| Ok(Some(Read { contents, marker, extent: Extent::Unchanged, gaps: Gaps::default() }));
     if marker.change == since {
         return unchanged(contents, marker);
     }
@@ -302,13 +317,16 @@ async fn changes(
     let mut present = (*contents).clone();
     let mut left_out = LeftOut::default();
     for entry in &entries {
+        if node::is_bare(entry) {
+            return Ok(None);
+        }
         match entry.text("name") {
             // A serial moves with changes that leave no other trace.
             Some(APEX) | None => return Ok(None),
             Some(name) => place(&mut present, zone, name, entry, &mut left_out),
         }
     }
-    Ok(Some(Read { contents: Arc::new(present), marker, extent: Extent::Changes }))
+    Ok(Some(Read { contents: Arc::new(present), marker, extent: Extent::Changes, gaps: Gaps::default() }))
 }
 
 /// Puts what a node holds in the place of what its name held.
@@ -325,6 +343,7 @@ fn place(contents: &mut ZoneContents, zone: &ZoneName, node: &str, entry: &Entry
     }
     if !is_whole {
         left_out.add(node);
+        left_out.names.insert(name);
     }
 }
 
@@ -333,6 +352,8 @@ fn place(contents: &mut ZoneContents, zone: &ZoneName, node: &str, entry: &Entry
 struct LeftOut {
     count: usize,
     first: Vec<String>,
+    /// Those whose name in DNS is certain.
+    names: HashSet<Name>,
 }
 
 impl LeftOut {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::ber::BerError;
 use super::message::{Outcome, code};
 use crate::dial::DialError;
-use crate::dns::{ServerAddress, ZoneName};
+use crate::dns::{Name, RecordType, ServerAddress, ZoneName};
 use crate::gss::{GssError, InitiateError};
 
 /// A read that brought nothing.
@@ -100,6 +100,14 @@ pub enum LdapFault {
     /// A zone without its apex SOA is not all of the zone.
     #[error("what the account may see of the zone has no SOA at its apex")]
     NoSoa,
+    /// A name that the directory does not show, though DNS has it.
+    #[error("{name} has {rtype} records in DNS, and the account may not see its entry")]
+    Hidden {
+        /// The name.
+        name: Name,
+        /// What it has.
+        rtype: RecordType,
+    },
     /// A node that came twice.
     #[error("node {0} came twice")]
     Twice(String),
@@ -134,6 +142,7 @@ impl LdapFault {
             | Self::TooMuch(_)
             | Self::NoZone { .. }
             | Self::NoSoa
+            | Self::Hidden { .. }
             | Self::Twice(_)
             | Self::NoDomain(_) => false,
         }

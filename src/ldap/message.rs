@@ -153,6 +153,14 @@ pub mod code {
 }
 
 impl Entry {
+    /// The value in the first part of its DN, where no part of that is escaped.
+    #[must_use]
+    pub fn first_value(&self) -> Option<&str> {
+        let (first, _) = self.dn.split_once(',')?;
+        let (_, value) = first.split_once('=')?;
+        (!value.contains('\\')).then_some(value)
+    }
+
     /// The values of an attribute; none where it has none.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Vec<u8>] {

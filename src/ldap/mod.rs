@@ -15,11 +15,11 @@ mod survey;
 pub mod zone_property;
 
 pub use client::Settings;
-pub use directory::{Directory, Extent, Marker, Read};
+pub use directory::{Directory, Extent, Gaps, Marker, Read};
 pub use error::{LdapError, LdapFault};
 pub use survey::Survey;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

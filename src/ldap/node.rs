@@ -49,6 +49,12 @@ pub(super) fn is_tombstoned(entry: &Entry) -> bool {
     entry.text("dNSTombstoned").is_some_and(|text| text.eq_ignore_ascii_case("TRUE"))
 }
 
+/// Whether a node tells neither records nor that it is deleted.
+pub(super) fn is_bare(entry: &Entry) -> bool {
+    let is_about_records = |name: &str| name.to_ascii_lowercase().starts_with("dnsrecord");
+    !is_tombstoned(entry) && !entry.attributes.iter().any(|(name, _)| is_about_records(name))
+}
+
 /// The serial in the SOA at the apex, if that is there.
 pub(super) fn serial(contents: &ZoneContents) -> Option<u32> {
     let soa = contents.rrset(contents.zone().as_name(), RecordType::SOA)?;

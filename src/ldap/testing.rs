@@ -22,14 +22,14 @@ use crate::gss::fake::FakeKerberos;
 use crate::gss::{Initiator, SealingContext};
 use crate::kerberos::Realm;
 
-pub(super) const ZONES: &str = "CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test";
-pub(super) const ZONE: &str = "DC=ad.test,CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test";
+pub(crate) const ZONES: &str = "CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test";
+pub(crate) const ZONE: &str = "DC=ad.test,CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test";
 const SERVICE: &str = "CN=NTDS Settings,CN=DC1,CN=Sites,CN=Configuration,DC=ad,DC=test";
 const LARGE: usize = 8 << 20;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mischief {
+pub(crate) enum Mischief {
     None,
     /// Closes the connection in the middle of a page.
     Closes,
@@ -57,35 +57,35 @@ pub(super) enum Mischief {
 
 /// An entry: its DN, its number of change, its attributes.
 #[derive(Debug, Clone)]
-pub(super) struct FakeEntry {
-    pub(super) dn: String,
-    pub(super) changed: u64,
-    pub(super) attributes: Vec<(&'static str, Vec<Vec<u8>>)>,
+pub(crate) struct FakeEntry {
+    pub(crate) dn: String,
+    pub(crate) changed: u64,
+    pub(crate) attributes: Vec<(&'static str, Vec<Vec<u8>>)>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) entries: Vec<FakeEntry>,
-    pub(super) last_change: u64,
-    pub(super) invocation: Vec<u8>,
-    pub(super) mischief: Mischief,
-    pub(super) page: usize,
-    pub(super) binds: usize,
+pub(crate) struct State {
+    pub(crate) entries: Vec<FakeEntry>,
+    pub(crate) last_change: u64,
+    pub(crate) invocation: Vec<u8>,
+    pub(crate) mischief: Mischief,
+    pub(crate) page: usize,
+    pub(crate) binds: usize,
     /// Bases of the searches, the root's left out.
-    pub(super) searches: Vec<String>,
+    pub(crate) searches: Vec<String>,
 }
 
 /// The server.
 #[derive(Clone)]
-pub(super) struct FakeDirectory {
-    pub(super) kerberos: FakeKerberos,
-    pub(super) state: Arc<Mutex<State>>,
-    pub(super) address: ServerAddress,
+pub(crate) struct FakeDirectory {
+    pub(crate) kerberos: FakeKerberos,
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) address: ServerAddress,
 }
 
 impl FakeDirectory {
     /// One with an empty zone `ad.test`.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = ServerAddress { host: "dc1.ad.test".to_owned(), address: Some(Ipv4Addr::LOCALHOST.into()), port };
@@ -110,15 +110,15 @@ impl FakeDirectory {
         server
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub(super) fn directory(&self) -> Directory {
+    pub(crate) fn directory(&self) -> Directory {
         self.directory_with(None)
     }
 
-    pub(super) fn directory_with(&self, base: Option<&str>) -> Directory {
+    pub(crate) fn directory_with(&self, base: Option<&str>) -> Directory {
         let settings = Settings {
             initiator: Initiator::new(Arc::new(self.kerberos.clone())),
             realm: Realm::parse("AD.TEST").unwrap().realm,
@@ -129,7 +129,7 @@ impl FakeDirectory {
     }
 
     /// Puts an entry in the place of the one with its DN.
-    pub(super) fn put(&self, dn: &str, attributes: &[(&'static str, Vec<Vec<u8>>)]) {
+    pub(crate) fn put(&self, dn: &str, attributes: &[(&'static str, Vec<Vec<u8>>)]) {
         let mut state = self.state();
         state.last_change += 1;
         let entry = FakeEntry { dn: dn.to_owned(), changed: state.last_change, attributes: attributes.to_vec() };
@@ -138,7 +138,7 @@ impl FakeDirectory {
     }
 
     /// Puts a node into the zone.
-    pub(super) fn node(&self, name: &str, records: &[Vec<u8>]) {
+    pub(crate) fn node(&self, name: &str, records: &[Vec<u8>]) {
         let attributes = [
             ("objectClass", vec![b"dnsNode".to_vec()]),
             ("name", vec![name.as_bytes().to_vec()]),
@@ -148,7 +148,7 @@ impl FakeDirectory {
     }
 
     /// Takes an entry out without a trace.
-    pub(super) fn remove(&self, dn: &str) {
+    pub(crate) fn remove(&self, dn: &str) {
         self.state().entries.retain(|known| known.dn != dn);
     }
 
@@ -374,7 +374,7 @@ fn encoded(messages: &[LdapMsg]) -> Vec<u8> {
 }
 
 /// A value of dnsRecord with these data.
-pub(super) fn value(rtype: u16, rank: u8, ttl: u32, time_stamp: u32, data: &[u8]) -> Vec<u8> {
+pub(crate) fn value(rtype: u16, rank: u8, ttl: u32, time_stamp: u32, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).unwrap();
     let fields: [&[u8]; 8] = [
         &length.to_le_bytes(),
@@ -389,21 +389,21 @@ pub(super) fn value(rtype: u16, rank: u8, ttl: u32, time_stamp: u32, data: &[u8]
     fields.concat()
 }
 
-pub(super) fn a(address: [u8; 4]) -> Vec<u8> {
+pub(crate) fn a(address: [u8; 4]) -> Vec<u8> {
     value(1, 0xf0, 300, 0, &address)
 }
 
-pub(super) fn txt(text: &str) -> Vec<u8> {
+pub(crate) fn txt(text: &str) -> Vec<u8> {
     value(16, 0xf0, 300, 0, &[&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat())
 }
 
-pub(super) fn count_name(name: &str) -> Vec<u8> {
+pub(crate) fn count_name(name: &str) -> Vec<u8> {
     let name: Name = name.parse().unwrap();
     let wire = name.as_wire();
     [&[u8::try_from(wire.len()).unwrap(), u8::try_from(name.label_count()).unwrap()], wire].concat()
 }
 
-pub(super) fn soa(serial: u32) -> Vec<u8> {
+pub(crate) fn soa(serial: u32) -> Vec<u8> {
     let numbers: Vec<u8> = [serial, 900, 600, 86_400, 3600].iter().flat_map(|number| number.to_be_bytes()).collect();
     value(6, 0xf0, 3600, 0, &[&numbers[..], &count_name("dc1.ad.test"), &count_name("hostmaster.ad.test")].concat())
 }

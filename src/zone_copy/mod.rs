@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::dns::{ServerAddress, Update, ZoneContents, ZoneName};
 
 mod entry;
+mod hidden;
 mod server;
 mod source;
 pub mod transfer;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
+use super::hidden::{self, Doubt};
 use super::{Held, ReadKind, Refreshed, Version, ZoneSource, transfer};
 use crate::dns::{Name, ReplyError, ServerAddress, TransferError, ZoneContents, ZoneName};
 use crate::ldap::{self, Directory, Extent, LdapError};
@@ -136,7 +137,7 @@ impl ZoneSource for Source {
     async fn refresh(&self, zone: &ZoneName, held: Option<Held<Marker>>) -> Result<Refreshed<Marker>, SourceError> {
         match (&self.directory, self.shared.way) {
             (None, _) | (_, Way::Transfer) => Ok(self.by_transfer(zone, held).await?),
-            (Some(directory), Way::Directory) => Ok(by_directory(directory, zone, held).await?),
+            (Some(directory), Way::Directory) => self.by_directory(directory, zone, held).await,
             (Some(directory), Way::Either) => self.by_either(directory, zone, held).await,
         }
     }
@@ -181,18 +182,18 @@ impl Source {
     ) -> Result<Refreshed<Marker>, SourceError> {
         let known = lock(&self.shared.untransferred).get(zone).cloned();
         if known.as_ref() == Some(self.address()) {
-            let read = by_directory(directory, zone, held).await;
-            if read.as_ref().is_err_and(|error| !error.fault.is_transport()) {
+            let read = self.by_directory(directory, zone, held).await;
+            if matches!(&read, Err(SourceError::Directory(error)) if !error.fault.is_transport()) {
                 // What the directory does not tell any more may have become a transfer's.
                 lock(&self.shared.untransferred).remove(zone);
             }
-            return Ok(read?);
+            return read;
         }
         let transfer = match self.by_transfer(zone, held.clone()).await {
             Err(error) if transfers_nothing(&error.fault) => error,
             outcome => return Ok(outcome?),
         };
-        match by_directory(directory, zone, held).await {
+        match self.by_directory(directory, zone, held).await {
             Ok(refreshed) => {
                 tracing::info!(%zone, server = %self.address(), reason = %transfer.fault,
                     "the server does not transfer the zone, and it is read over LDAP");
@@ -200,32 +201,46 @@ impl Source {
                 Ok(refreshed)
             }
             // Where another server's directory has told the zone, this one's is what fails.
-            Err(error) if known.is_some() => Err(error.into()),
-            Err(directory) => Err(SourceError::Neither { transfer, directory }),
+            Err(SourceError::Directory(directory)) if known.is_none() => {
+                Err(SourceError::Neither { transfer, directory })
+            }
+            Err(error) => Err(error),
         }
     }
-}
 
-/// By what has changed; whole where nothing has, and yet something should have.
-async fn by_directory(
-    directory: &Directory,
-    zone: &ZoneName,
-    held: Option<Held<Marker>>,
-) -> Result<Refreshed<Marker>, LdapError> {
-    let doubtful = held.as_ref().is_some_and(|held| held.doubtful);
-    let held = held.and_then(|held| match held.version {
-        Version { contents, marker: Marker::Change(marker) } => Some((contents, marker)),
-        Version { marker: Marker::Serial(_), .. } => None,
-    });
-    let mut read = directory.read(zone, held).await?;
-    if doubtful && read.extent == Extent::Unchanged {
-        read = directory.read(zone, None).await?;
+    /// By what has changed; whole where nothing has, and yet something should have.
+    async fn by_directory(
+        &self,
+        directory: &Directory,
+        zone: &ZoneName,
+        held: Option<Held<Marker>>,
+    ) -> Result<Refreshed<Marker>, SourceError> {
+        let doubtful = held.as_ref().is_some_and(|held| held.doubtful);
+        let known = held.as_ref().map(|held| Arc::clone(&held.version.contents));
+        let held = held.and_then(|held| match held.version {
+            Version { contents, marker: Marker::Change(marker) } => Some((contents, marker)),
+            Version { marker: Marker::Serial(_), .. } => None,
+        });
+        let mut read = directory.read(zone, held).await?;
+        if doubtful && read.extent == Extent::Unchanged {
+            read = directory.read(zone, None).await?;
+        }
+        if read.extent == Extent::Whole {
+            let looked = hidden::look(&self.server, known.as_deref(), &read).await;
+            looked.map_err(|doubt| match doubt {
+                Doubt::Unanswered(error) => SourceError::Transfer(error),
+                Doubt::Hidden(fault) => {
+                    let (server, zone) = (directory.address().clone(), Some(zone.clone()));
+                    SourceError::Directory(LdapError { server, zone, fault })
+                }
+            })?;
+        }
+        let kind = match read.extent {
+            Extent::Unchanged => ReadKind::Unchanged,
+            Extent::Changes | Extent::Whole => ReadKind::Ldap,
+        };
+        Ok(Refreshed { version: Version { contents: read.contents, marker: Marker::Change(read.marker) }, kind })
     }
-    let kind = match read.extent {
-        Extent::Unchanged => ReadKind::Unchanged,
-        Extent::Changes | Extent::Whole => ReadKind::Ldap,
-    };
-    Ok(Refreshed { version: Version { contents: read.contents, marker: Marker::Change(read.marker) }, kind })
 }
 
 /// Whether a server has refused a transfer, or what is one has nothing in it, as with Samba's own DNS, or nothing to
@@ -259,3 +274,6 @@ fn one_line(error: &ServerError) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,14 @@ impl Samba {
         records
     }
 
+    /// Denies a user everything at a node of a zone, or at the zone itself where `node` is empty.
+    pub fn deny(&self, node: &str, zone: &str, trustee: &str) {
+        let node = if node.is_empty() { String::new() } else { format!("DC={node},") };
+        let dn = format!("{node}DC={zone},CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test");
+        let script = include_str!("samba/deny.py");
+        run(self.namespace.command("/usr/bin/python3".into()).args(["-c", script, &dn, trustee]));
+    }
+
     /// A forwarder in front of its name server.
     pub fn forwarder(&self) -> InnerForwarder {
         self.namespace.forwarder((Ipv4Addr::new(10, 53, 53, 1), 53).into())

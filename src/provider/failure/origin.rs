@@ -113,6 +113,7 @@ impl From<&LdapFault> for Cause {
             LdapFault::Search { .. } => Self::DirectoryRefused,
             LdapFault::NoZone { .. } => Self::NotInDirectory,
             LdapFault::NoSoa
+            | LdapFault::Hidden { .. }
             | LdapFault::Twice(_)
             | LdapFault::TooLong(_)
             | LdapFault::EndlessPages

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{ALLOW_TRANSFER, CASES, ZONES, endpoint};
+use super::{ALLOW_TRANSFER, CASES, ZONES, endpoint, host};
 use crate::support::{Backend, Changes, Endpoint, Samba, Sidecar};
 
 /// What is listed and what is desired, in the form that ExternalDNS compares.
@@ -78,4 +78,63 @@ fn what_bind9_dlz_transfers_is_byte_for_byte_what_the_directory_tells() {
     assert_eq!((transfer.targets(&quoted.name, "TXT").is_some(), ldap.targets(&quoted.name, "TXT")), (true, None));
     assert_eq!(ldap.apply(&Changes::new().create_alone(&Endpoint::new("quoted.second.test", "TXT", &["mine"]))), 500);
     assert_eq!(samba.held("quoted.second.test", "TXT"), ["\"a \\\"quoted\\\" word\""]);
+}
+
+fn fails(sidecar: &Sidecar, causes: &[&str]) {
+    let answer = sidecar.get("/records");
+    let cause = answer.json()["cause"].as_str().unwrap_or_default().to_owned();
+    assert!((500..=510).contains(&answer.status) && causes.contains(&cause.as_str()), "{answer:?}\n{}", sidecar.log());
+}
+
+#[test]
+fn what_is_denied_to_the_account_is_an_error_and_never_a_short_list() {
+    let samba = Samba::start(Backend::Internal);
+    let settings = |user| samba.settings_of(user, &["second.test"]).set("RFC2136_READ", "ldap");
+    let sidecar = settings("externaldns").start();
+    let hosts = [host(1), host(2)];
+    sidecar.apply_all(&hosts.iter().fold(Changes::new(), |changes, host| changes.create(host)));
+    assert_eq!(sidecar.records().len(), 4);
+    samba.deny("h1", "second.test", "externaldns");
+    // Nobody else is concerned, nor is what was read before.
+    assert_eq!(sidecar.records().len(), 4);
+    assert_eq!(settings("reader").start().records().len(), 4);
+    let fresh = settings("externaldns").start();
+    fails(&fresh, &["directory_incomplete"]);
+    assert!(fresh.get("/records").body.contains("h1.second.test"));
+    fresh.is_unready_for("directory_incomplete");
+    samba.deny("", "second.test", "reader");
+    fails(&settings("reader").start(), &["directory_incomplete", "not_in_directory"]);
+    let nowhere = settings("extdns2").set("RFC2136_LDAP_BASE", "CN=Nowhere,DC=ad,DC=test").start();
+    fails(&nowhere, &["not_in_directory"]);
+    assert_eq!(settings("extdns2").set("RFC2136_LDAP_HOST", "dc1.ad.test@10.53.53.1").start().records().len(), 4);
+}
+
+#[test]
+fn a_controller_that_restarts_is_bound_to_anew() {
+    let mut samba = Samba::start(Backend::Internal);
+    let sidecar = samba.settings(&["second.test"]).set("RFC2136_READ", "ldap").start();
+    sidecar.apply_all(&Changes::new().create(&host(1)));
+    let before = sidecar.records();
+    samba.restart();
+    assert_eq!(sidecar.records(), before, "{}", sidecar.log());
+    sidecar.apply_all(&Changes::new().create(&host(2)));
+    assert_eq!(sidecar.records().len(), 4);
+}
+
+#[test]
+fn where_two_controllers_of_three_tell_nothing_the_third_does() {
+    let samba = Samba::start(Backend::Internal);
+    samba.settings(&["second.test"]).set("RFC2136_READ", "ldap").start().apply_all(&Changes::new().create(&host(1)));
+    // Both answer for DNS, and nothing listens there for LDAP.
+    let ways = [samba.forwarder(), samba.forwarder()];
+    let [first, second] = ways.each_ref().map(|way| way.server("dc1.ad.test"));
+    let third = format!("dc1.ad.test@{}", Samba::ADDRESS);
+    let settings = samba.settings(&[]).servers(&[&first, &second, &third], &["second.test"]);
+    let sidecar = settings.set("RFC2136_READ", "ldap").start();
+    assert_eq!(sidecar.records().len(), 2, "{}", sidecar.log());
+    let servers = sidecar.status()["servers"].clone();
+    let in_use: Vec<_> = servers.as_array().unwrap().iter().map(|server| server["in_use"].clone()).collect();
+    assert_eq!(in_use, [false, false, true], "{servers}");
+    sidecar.apply_all(&Changes::new().create(&host(2)));
+    assert_eq!(sidecar.records().len(), 4);
 }
