@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::ber::extent;
 use super::error::LdapFault;
+use super::frame;
 use super::message::{Answer, Message, Outcome, bind, code, unbind};
 use crate::dial::dial;
 use crate::dns::ServerAddress;
@@ -21,8 +22,6 @@ use crate::kerberos::{Realm, TargetName};
 const MECHANISM: &str = "GSSAPI";
 /// The layer that seals (RFC 4752 §3.3).
 const SEALED: u8 = 4;
-/// Most octets of a frame that we take; the most that can be told.
-const MOST_FRAME: u32 = 0x00ff_ffff;
 /// Most octets of a message, a node with all its records, that we take.
 const MOST_MESSAGE: usize = 32 << 20;
 /// What sealing adds to a message is less than this.
@@ -112,7 +111,7 @@ impl Connection {
         if layers & SEALED == 0 {
             return Err(LdapFault::NoSealing(layers));
         }
-        let choice = (u32::from(SEALED) << 24 | MOST_FRAME).to_be_bytes();
+        let choice = (u32::from(SEALED) << 24 | frame::MOST).to_be_bytes();
         let choice = context.wrap(false, &choice).map_err(LdapFault::Sealing)?;
         if self.bind_step(&choice).await?.is_some() {
             return Err(LdapFault::Stalled);
@@ -219,14 +218,8 @@ impl Layer {
 
     /// Opens every whole frame.
     fn unseal(&mut self, sealed: &mut BytesMut, plain: &mut BytesMut) -> Result<(), LdapFault> {
-        while let Some((length, rest)) = sealed.split_first_chunk() {
-            let length = u32::from_be_bytes(*length);
-            if length > MOST_FRAME {
-                return Err(LdapFault::FrameTooLarge(length));
-            }
-            let Some(frame) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else { break };
+        while let Some((frame, whole)) = frame::first(sealed).map_err(LdapFault::FrameTooLarge)? {
             plain.extend_from_slice(&self.context.unwrap(frame).map_err(LdapFault::Unsealed)?);
-            let whole = size_of::<u32>() + frame.len();
             sealed.advance(whole);
         }
         Ok(())

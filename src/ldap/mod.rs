@@ -1,6 +1,6 @@
 //! Reading the zones of Active Directory and Samba over LDAP, with the Kerberos credential that updates are signed with.
 //!
-//! Reading order: `ber` and `message` are the codec, `connection` binds and seals, `client` keeps a connection and
+//! Reading order: `ber` and `message` are the codec, `frame` and `connection` bind and seal, `client` keeps a connection and
 //! searches in pages, `dns_record` says what the directory's records mean, [`Directory`] finds zones and reads them.
 
 pub mod ber;
@@ -9,6 +9,7 @@ mod connection;
 mod directory;
 pub mod dns_record;
 mod error;
+pub mod frame;
 pub mod message;
 mod node;
 mod survey;
