@@ -9,15 +9,20 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop conformance manifests image imagetest bench fuzz deny setup
+.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench fuzz deny setup
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 demo: ## shows the sidecar at work on its own KDC and name server
 	@$(SETUP) build demo
 	cargo build --locked --bin external-dns-rfc2136-webhook --example demo
 	cargo run --locked --quiet --example demo
+
+demo-samba: ## the same on a Samba domain controller, whose zones are read over LDAP; takes root
+	@$(SETUP) build samba-demo
+	cargo build --locked --bin external-dns-rfc2136-webhook --example demo-samba
+	@room=$$(mktemp -d); trap 'rm -rf "$$room"' EXIT; TMPDIR=$$room cargo run --locked --quiet --example demo-samba
 
 test: ## runs all tests, those on real servers included
 	@$(SETUP) build servers samba

@@ -1,10 +1,11 @@
-//! Real servers for tests, `make demo` and the conformance suite: a KDC, a BIND, the sidecar, and what ExternalDNS sends.
+//! Real servers for tests, `make demo`, `make demo-samba` and the conformance suite: a KDC, a BIND, the sidecar, and what ExternalDNS sends.
 //!
 //! Each value owns its processes and its directory; both are gone when it is dropped, and when its process is killed.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "shared by several crates, none of which uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks and PATH")]
+#![allow(clippy::print_stdout, reason = "demos talk")]
 
 mod changes;
 mod daemon;
@@ -14,6 +15,7 @@ mod named;
 mod namespace;
 mod samba;
 mod sidecar;
+pub mod stage;
 mod update_log;
 mod zone;
 

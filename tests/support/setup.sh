@@ -11,6 +11,8 @@ demo='bind9 bind9-dnsutils krb5-kdc krb5-admin-server util-linux'
 servers="$demo bind9-utils krb5-user openssl iproute2 procps faketime prometheus"
 samba='samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba
     python3-markdown ldb-tools tdb-tools'
+# Samba's internal DNS and dig, in a network namespace.
+samba_demo="$samba bind9-dnsutils iproute2 util-linux"
 # The image without a daemon, and its root as a container would see it.
 image='mmdebstrap umoci skopeo bubblewrap'
 # libFuzzer is C++.
@@ -89,6 +91,7 @@ for group in "$@"; do
     demo) all="$all $demo" ;;
     servers) all="$all $servers" ;;
     samba) all="$all $samba" ;;
+    samba-demo) all="$all $samba_demo" ;;
     image) all="$all $image" ;;
     fuzz) all="$all $fuzz" ;;
     go) go_toolchain ;;
