@@ -9,7 +9,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench fuzz deny setup
+.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny setup
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -59,6 +59,10 @@ imagetest: image ## runs the sidecar inside the image's root, as a container wou
 bench: ## measures the sidecar against nsupdate and dig
 	@$(SETUP) build servers
 	cargo bench --locked --bench sidecar
+
+bench-samba: ## measures reading over LDAP against ldapsearch; takes root
+	@$(SETUP) build samba-bench
+	cargo bench --locked --bench directory
 
 fuzz: ## runs each fuzz target for FUZZ_SECONDS
 	@$(SETUP) build fuzz

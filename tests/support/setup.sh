@@ -13,6 +13,8 @@ samba='samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules
     python3-markdown ldb-tools tdb-tools'
 # Samba's internal DNS and dig, in a network namespace.
 samba_demo="$samba bind9-dnsutils iproute2 util-linux"
+# And a client of the directory to compare with.
+samba_bench="$samba_demo ldap-utils libsasl2-modules-gssapi-mit krb5-user"
 # The image without a daemon, and its root as a container would see it.
 image='mmdebstrap umoci skopeo bubblewrap'
 # libFuzzer is C++.
@@ -92,6 +94,7 @@ for group in "$@"; do
     servers) all="$all $servers" ;;
     samba) all="$all $samba" ;;
     samba-demo) all="$all $samba_demo" ;;
+    samba-bench) all="$all $samba_bench" ;;
     image) all="$all $image" ;;
     fuzz) all="$all $fuzz" ;;
     go) go_toolchain ;;
