@@ -71,10 +71,11 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     if let Some(credential) = &credential {
         tokio::spawn(credential.clone().keep_fresh());
     }
-    let pool = Pool::new(pool_settings(&config, session_settings(&config, credential.as_ref())?));
+    let session = session_settings(&config, credential.as_ref())?;
+    let sources = sources(&config, way(config.read), &session);
+    let pool = Pool::new(pool_settings(&config, session));
     let metrics = Arc::new(Metrics::new());
     let how = ServersSettings { read: config.read, profile: config.profile, dry_run: config.dry_run };
-    let sources = sources(&config, way(config.read), credential.as_ref());
     let servers = Servers::new(pool, sources, how, metrics.clone());
     let service = Arc::new(Service::new(service_settings(&config), servers, credential, metrics.clone(), stop.clone()));
     let health = Health::new().await;
@@ -209,14 +210,14 @@ const fn way(read: ReadMode) -> Way {
     }
 }
 
-/// How zones are read from the servers of this configuration; over LDAP only where there is a credential.
+/// How zones are read from the servers of this configuration; over LDAP only with Kerberos, by the same calls to a KDC.
 #[must_use]
-pub fn sources(config: &Config, way: Way, credential: Option<&Arc<Credential>>) -> Sources {
-    let directory = match (&config.authentication, credential) {
-        (Authentication::Gss(kerberos), Some(credential)) => Some(DirectorySettings {
+pub fn sources(config: &Config, way: Way, session: &Settings) -> Sources {
+    let directory = match &session.authentication {
+        nameserver::Authentication::Gss(gss) => Some(DirectorySettings {
             ldap: ldap::Settings {
-                initiator: Initiator::new(credential.clone()),
-                realm: kerberos.realm.clone(),
+                initiator: gss.initiator().clone(),
+                realm: gss.realm().clone(),
                 timeout: config.timeout,
                 base: config.ldap.base.clone(),
             },

@@ -68,7 +68,8 @@ pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Step)) -> Report {
         note(steps);
     }
     // Whatever is configured: it is to be told what would work.
-    let sources = app::sources(config, Way::Either, login.as_ref());
+    let way = if login.is_some() { Way::Either } else { Way::Transfer };
+    let sources = app::sources(config, way, &session);
     for zone in &config.zones {
         note(zones::check(config, &session, &sources, zone, &candidates).await);
     }

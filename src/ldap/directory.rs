@@ -62,8 +62,8 @@ pub struct Read {
 pub struct Gaps {
     /// Entries of which nothing may be read: neither records nor that there are none.
     pub bare: Vec<Name>,
-    /// Entries that are left out since it is not certain what they hold.
-    pub unclear: HashSet<Name>,
+    /// Entries that are shown and hold nothing that is taken: deleted ones, and what is not certain.
+    pub empty: HashSet<Name>,
 }
 
 /// What a read took.
@@ -209,6 +209,18 @@ impl Directory {
     }
 }
 
+impl Gaps {
+    fn note(&mut self, contents: &ZoneContents, name: Option<Name>, entry: &Entry) {
+        match name {
+            Some(name) if node::is_bare(entry) => self.bare.push(name),
+            Some(name) if contents.at(&name).next().is_none() => {
+                self.empty.insert(name);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Marker {
     pub(super) fn base(&self) -> &str {
         &self.base
@@ -222,6 +234,8 @@ impl Marker {
 
 /// The containers of zones: of the domain, of the forest, of older domains, and of further partitions.
 fn places(root: &Root) -> Result<Vec<String>, LdapFault> {
+    // Other directories have contexts too.
+    root.service.as_deref().ok_or(LdapFault::NoDomain("dsServiceName"))?;
     let domain = root.domain.as_deref().ok_or(LdapFault::NoDomain("defaultNamingContext"))?;
     let forest = root.root_domain.as_deref().unwrap_or(domain);
     let mut places = vec![
@@ -262,7 +276,7 @@ pub(super) fn nodes(base: &str, filter: Filter) -> Search {
 /// Every node of a zone, which is all of it only if the apex with its SOA is among them.
 async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<(ZoneContents, Gaps), LdapFault> {
     let mut contents = ZoneContents::new(zone.clone(), 0);
-    let (mut names, mut bare) = (HashSet::new(), Vec::new());
+    let (mut names, mut gaps) = (HashSet::new(), Gaps::default());
     let mut left_out = LeftOut::default();
     let search = nodes(base, class("dnsNode"));
     let taken = reader.search(&search, |entry| {
@@ -270,20 +284,18 @@ async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<(Zone
             left_out.add(&entry.dn);
             return Ok(());
         };
-        if node::is_bare(&entry) {
-            bare.extend(node_name(&name, zone));
-        }
         if !names.insert(name.to_ascii_lowercase()) {
             return Err(LdapFault::Twice(name));
         }
         place(&mut contents, zone, &name, &entry, &mut left_out);
+        gaps.note(&contents, node_name(&name, zone).ok(), &entry);
         Ok(())
     });
     taken.await?;
     let serial = node::serial(&contents).ok_or(LdapFault::NoSoa)?;
     contents.set_serial(serial);
     left_out.tell(zone);
-    Ok((contents, Gaps { bare, unclear: left_out.names }))
+    Ok((contents, gaps))
 }
 
 /// The version that the nodes changed since `since` make of the one that is held; none when that does not tell.
@@ -343,7 +355,6 @@ fn place(contents: &mut ZoneContents, zone: &ZoneName, node: &str, entry: &Entry
     }
     if !is_whole {
         left_out.add(node);
-        left_out.names.insert(name);
     }
 }
 
@@ -352,8 +363,6 @@ fn place(contents: &mut ZoneContents, zone: &ZoneName, node: &str, entry: &Entry
 struct LeftOut {
     count: usize,
     first: Vec<String>,
-    /// Those whose name in DNS is certain.
-    names: HashSet<Name>,
 }
 
 impl LeftOut {

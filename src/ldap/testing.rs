@@ -51,6 +51,8 @@ pub(crate) enum Mischief {
     NoSealing,
     /// Refuses the bind.
     RefusesBind,
+    /// Is a directory, and of no domain.
+    NoDomain,
     /// Says nothing any more.
     Silent,
 }
@@ -357,7 +359,7 @@ fn root(state: &State) -> LdapOp {
         text("defaultNamingContext", &["DC=ad,DC=test"]),
         text("rootDomainNamingContext", &["DC=ad,DC=test"]),
         text("namingContexts", &contexts),
-        text("dsServiceName", &[SERVICE]),
+        text("dsServiceName", if state.mischief == Mischief::NoDomain { &[] } else { &[SERVICE] }),
         text("highestCommittedUSN", &[&state.last_change.to_string()]),
     ];
     LdapOp::SearchResultEntry(LdapSearchResultEntry { dn: String::new(), attributes })

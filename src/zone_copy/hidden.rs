@@ -49,7 +49,7 @@ fn suspects(held: Option<&ZoneContents>, read: &Read) -> BTreeSet<(Name, RecordT
     });
     // Where there is anything at the name, the account may read it; a wildcard would answer for the rest.
     let is_missing = |name: &Name| {
-        let is_shown = contents.at(name).next().is_some() || read.gaps.unclear.contains(name);
+        let is_shown = contents.at(name).next().is_some() || read.gaps.empty.contains(name);
         !is_shown && contents.wildcard_above(name).is_none()
     };
     vanished.chain(bare).chain(spoken_for).filter(|(name, _)| is_missing(name)).collect()

@@ -129,6 +129,8 @@ impl From<&SourceError> for Cause {
             SourceError::Transfer(error) => Self::from(&error.fault),
             SourceError::Directory(error) => Self::from(&error.fault),
             SourceError::Neither { transfer, directory } => match Self::from(&directory.fault) {
+                // Not one of a domain: it has but refused the transfer.
+                _ if matches!(directory.fault, LdapFault::NoDomain(_)) => Self::from(&transfer.fault),
                 cause @ (Self::DirectoryRefused | Self::NotInDirectory | Self::DirectoryIncomplete) => cause,
                 _ => Self::from(&transfer.fault),
             },

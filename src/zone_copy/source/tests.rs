@@ -110,6 +110,7 @@ async fn whatever_goes_wrong_in_the_directory_is_an_error_with_its_cause() {
         (Mischief::Refers, &[DirectoryRefused]),
         (Mischief::NoSealing, &[DirectoryRefused]),
         (Mischief::RefusesBind, &[DirectoryRefused]),
+        (Mischief::NoDomain, &[DirectoryRefused]),
         (Mischief::Silent, &[DirectoryUnreachable]),
     ] {
         directory.state().mischief = mischief;
@@ -150,7 +151,10 @@ async fn where_neither_way_works_both_are_told() {
     assert!(text.contains("REFUSED") || text.to_lowercase().contains("refuse"), "{text}");
     assert!(text.contains("AcceptSecurityContext"), "{text}");
     assert_eq!(Cause::from(&error), Cause::DirectoryRefused);
-    // A server that is no directory has but refused the transfer.
+    // A server that is no domain's, or no directory at all, has but refused the transfer.
+    directory.state().mischief = Mischief::NoDomain;
+    let error = source.refresh(&zone(), None).await.unwrap_err();
+    assert_eq!(Cause::from(&error), Cause::TransferRefused, "{error:?}");
     directory.state().mischief = Mischief::None;
     let elsewhere = ServerAddress { port: 1, ..directory.address.clone() };
     let dns = NameServer::default();
@@ -188,6 +192,11 @@ async fn a_name_that_the_directory_hides_and_dns_answers_is_an_error_and_no_shor
     directory.node("h1", &[a([192, 0, 2, 1])]);
     directory.put(&format!("DC=h2,{ZONE}"), &[("objectClass", vec![b"dnsNode".to_vec()])]);
     assert_eq!(fault(None).await, "h2.ad.test");
+    // Marked as deleted, which a server's memory may not know yet.
+    let attributes = [("objectClass", "dnsNode"), ("name", "h2"), ("dNSTombstoned", "TRUE")];
+    let attributes = attributes.map(|(name, value)| (name, vec![value.as_bytes().to_vec()]));
+    directory.put(&format!("DC=h2,{ZONE}"), &attributes);
+    assert_eq!(source.refresh(&zone(), None).await.unwrap().version.contents.record_count(), 4);
     // Deleted, from DNS too.
     directory.remove(&format!("DC=h2,{ZONE}"));
     dns.addresses.lock().unwrap().remove("h2.ad.test");
