@@ -6,7 +6,7 @@ use crate::support::{Backend, Changes, Endpoint, Samba};
 #[test]
 fn an_update_that_bind9_dlz_loses_beside_a_wildcard_is_never_answered_with_204() {
     let samba = Samba::start_with(Backend::Bind9Dlz, ALLOW_TRANSFER);
-    for read in ["auto", "none"] {
+    for read in ["auto", "ldap", "none"] {
         let settings = samba.settings(&["wild.test"]).set("RFC2136_TRANSFER_UNSIGNED", "true");
         let sidecar = settings.set("RFC2136_READ", read).start();
         let wildcard = Endpoint::a("*.wild.test", &["192.0.2.1"]);
@@ -29,7 +29,7 @@ fn beside_a_wildcard_alias_bind9_dlz_stores_nothing_and_that_is_told() {
     let settings = samba.settings(&["wild.test"]).set("RFC2136_TRANSFER_UNSIGNED", "true");
     let wildcard = Endpoint::new("*.wild.test", "CNAME", &["www.example.com"]);
     settings.start().apply_all(&Changes::new().create_alone(&wildcard));
-    for read in ["auto", "none"] {
+    for read in ["auto", "ldap", "none"] {
         let sidecar = settings.clone().set("RFC2136_READ", read).start();
         for lost in [Endpoint::a("a.wild.test", &["192.0.2.1"]), Endpoint::new("t.wild.test", "TXT", &["text"])] {
             assert_eq!(sidecar.apply(&Changes::new().create_alone(&lost)), 500, "{read}: {}", sidecar.log());
@@ -46,7 +46,7 @@ fn a_record_that_equals_the_wildcards_is_never_taken_for_stored_by_that() {
     let samba = Samba::start_with(Backend::Bind9Dlz, ALLOW_TRANSFER);
     let settings = samba.settings(&["wild.test"]).set("RFC2136_TRANSFER_UNSIGNED", "true");
     settings.start().apply_all(&Changes::new().create_alone(&Endpoint::a("*.wild.test", &["192.0.2.1"])));
-    for read in ["auto", "none"] {
+    for read in ["auto", "ldap", "none"] {
         let sidecar = settings.clone().set("RFC2136_READ", read).start();
         let name = format!("{read}.wild.test");
         let same = Endpoint::a(&name, &["192.0.2.1"]);
@@ -67,7 +67,7 @@ fn a_record_that_equals_the_wildcards_is_never_taken_for_stored_by_that() {
 #[test]
 fn the_internal_dns_takes_everything_beside_a_wildcard() {
     let samba = Samba::start(Backend::Internal);
-    for read in ["auto", "none"] {
+    for read in ["auto", "ldap", "none"] {
         let sidecar = samba.settings(&["wild.test"]).set("RFC2136_READ", read).start();
         let wildcards = [
             Endpoint::a("*.wild.test", &["192.0.2.1"]),
@@ -90,5 +90,44 @@ fn the_internal_dns_takes_everything_beside_a_wildcard() {
         assert_eq!(samba.held("a.wild.test", "A"), ["192.0.2.1"], "the wildcard answers again");
         sidecar.apply_all(&wildcards.iter().fold(Changes::new(), |changes, wildcard| changes.delete(wildcard)));
         assert_eq!(samba.held("*.wild.test", "A"), [""; 0]);
+    }
+}
+
+/// The other names of the message are there, or said not to be; the directory tells, and DNS could not.
+#[test]
+fn a_wildcard_made_in_the_same_message_as_others_is_read_back_with_them() {
+    for backend in [Backend::Internal, Backend::Bind9Dlz] {
+        let samba = Samba::start(backend);
+        // Of this nothing is known yet, and of the other what it was before.
+        for is_known in [false, true] {
+            let zone = if is_known { "wild.test" } else { "second.test" };
+            let sidecar = samba.settings(&[zone]).set("RFC2136_READ", "ldap").start();
+            if is_known {
+                assert_eq!(sidecar.records().len(), 0);
+            }
+            let host = Endpoint::a(&format!("h.{zone}"), &["192.0.2.2"]).ttl(77);
+            let alias = Endpoint::new(&format!("alias.{zone}"), "CNAME", &["www.example.com"]).ttl(78);
+            let wildcard = Endpoint::a(&format!("*.{zone}"), &["192.0.2.1"]).ttl(79);
+            let changes = [&wildcard, &host, &alias].into_iter().fold(Changes::new(), Changes::create);
+            let status = sidecar.apply(&changes);
+            let rejected = sidecar.rejected();
+            let listed = |endpoint: &Endpoint| {
+                let found = sidecar.record(&endpoint.name, &endpoint.record_type)?;
+                Some((found["targets"][0].as_str()? == endpoint.targets[0], found["recordTTL"].as_u64()?))
+            };
+            for endpoint in [&wildcard, &host, &alias] {
+                let is_told = rejected.iter().any(|entry| entry.starts_with(&format!("{} ", endpoint.name)));
+                let expected = (!is_told).then_some((true, u64::from(endpoint.ttl)));
+                assert_eq!(
+                    listed(endpoint),
+                    expected,
+                    "{backend:?} {}: {rejected:?}\n{}",
+                    endpoint.name,
+                    sidecar.log()
+                );
+            }
+            assert_eq!(status == 204, rejected.is_empty());
+            assert!(status == 204 || backend == Backend::Bind9Dlz, "{}", sidecar.log());
+        }
     }
 }
