@@ -40,7 +40,7 @@ interop: ## runs only the tests on real servers
 	cargo test --locked --no-fail-fast --test interop -- --test-threads 6
 
 conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
-	@$(SETUP) build servers go
+	@$(SETUP) build servers samba go
 	tests/conformance/run.sh
 
 manifests: ## renders the Helm values and the kustomization, and judges every object

@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 tests/support/setup.sh go
-cargo build --locked --bin external-dns-rfc2136-webhook --example lab
+cargo build --locked --bin external-dns-rfc2136-webhook --example lab --example samba-lab
 built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
-export SIDECAR=$built/external-dns-rfc2136-webhook LAB=$built/examples/lab
+export SIDECAR=$built/external-dns-rfc2136-webhook LAB=$built/examples/lab SAMBA_LAB=$built/examples/samba-lab
 
 # ExternalDNS is large: without optimisation, and without vetting what it is made of, it compiles in half the time.
 # Most of a test is waiting for servers, so that more of them at a time than processors do no harm.

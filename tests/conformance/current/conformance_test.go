@@ -20,6 +20,11 @@ func TestScenarios(t *testing.T) {
 	scenario.Run(t, externalDNS)
 }
 
+func TestSamba(t *testing.T) {
+	t.Parallel()
+	scenario.RunSamba(t, externalDNS)
+}
+
 func TestMigration(t *testing.T) {
 	scenario.RunMigration(t, externalDNS)
 }

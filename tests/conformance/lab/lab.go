@@ -37,7 +37,18 @@ type Lab struct {
 // Start starts servers of the test's own; they end with it.
 func Start(t testing.TB) *Lab {
 	t.Helper()
-	command := exec.Command(program(t, "LAB"), "--zone", SecondZone, "--zone", ReverseZone)
+	return launch(t, exec.Command(program(t, "LAB"), "--zone", SecondZone, "--zone", ReverseZone))
+}
+
+// StartSamba starts a Samba domain controller and a sidecar beside it, whose zones are read over LDAP; the example
+// `samba-lab` of the Cargo package.
+func StartSamba(t testing.TB) *Lab {
+	t.Helper()
+	return launch(t, exec.Command(program(t, "SAMBA_LAB")))
+}
+
+func launch(t testing.TB, command *exec.Cmd) *Lab {
+	t.Helper()
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -109,14 +120,23 @@ func (lab *Lab) StartNameServer() {
 // order gives the lab a command, which it answers with OK when it is done.
 func (lab *Lab) order(command string) {
 	lab.t.Helper()
+	if answer := lab.Ask(command); answer != "OK" {
+		lab.t.Fatalf("the lab answers %q to %q", answer, command)
+	}
+}
+
+// Ask gives the lab a command and returns its answer.
+func (lab *Lab) Ask(command string) string {
+	lab.t.Helper()
 	if _, err := fmt.Fprintln(lab.stdin, command); err != nil {
 		lab.t.Fatalf("the lab has ended: %v", err)
 	}
-	answer, next, _ := lab.stdout.await(lab.read, startTimeout, func(string) bool { return true })
+	answer, next, found := lab.stdout.await(lab.read, startTimeout, func(string) bool { return true })
 	lab.read = next
-	if answer != "OK" {
-		lab.t.Fatalf("the lab answers %q to %q", answer, command)
+	if !found {
+		lab.t.Fatalf("the lab does not answer %q", command)
 	}
+	return answer
 }
 
 // program is the path of a built program, from the variable of its name.
