@@ -1,27 +1,25 @@
 //! A directory server's zones: where they are, what they hold, and what has changed in them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::client::{Client, Reader, Root, Settings};
-use super::dns_record::{node_name, node_of};
+use super::contents::{Gaps, changed, class, single, whole};
+use super::dns_record::node_of;
 use super::error::{LdapError, LdapFault};
-use super::message::{Entry, Filter, Scope, Search};
-use super::node::{self, Node};
-use crate::dns::{Name, RecordType, ServerAddress, ZoneContents, ZoneName};
+use super::message::{Filter, Scope, Search};
+use crate::dns::{Name, ServerAddress, ZoneContents, ZoneName};
 
 /// A zone is read whole again after this time: what an administrator takes out of the directory leaves no trace that an
 /// ordinary account may see.
 const WHOLE_EVERY: Duration = Duration::from_secs(9 * 60);
 /// Where zones are in a partition.
 const CONTAINER: &str = "CN=MicrosoftDNS";
-/// Nodes that one search asks for.
-const NODES_AT_ONCE: usize = 100;
-/// The apex among the nodes of a zone.
-const APEX: &str = "@";
+/// Changes that are asked for once more after a read that counted them: Samba may count one before it shows it, since
+/// the count and the zones are in files of their own.
+const OVERLAP: u64 = 2000;
 
 /// A directory server that zones are read from. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -42,6 +40,8 @@ pub struct Marker {
     pub(super) whole: Instant,
     /// Whether changes can be asked for.
     follows: bool,
+    /// Whether no change came since the read before, so that all that were counted were seen.
+    is_settled: bool,
 }
 
 /// What a read brought.
@@ -55,15 +55,6 @@ pub struct Read {
     pub extent: Extent,
     /// Where a whole read tells nothing.
     pub gaps: Gaps,
-}
-
-/// Names of which a whole read tells nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Gaps {
-    /// Entries of which nothing may be read: neither records nor that there are none.
-    pub bare: Vec<Name>,
-    /// Entries that are shown and hold nothing that is taken: deleted ones, and what is not certain.
-    pub empty: HashSet<Name>,
 }
 
 /// What a read took.
@@ -113,19 +104,9 @@ impl Directory {
         };
         let (mut reader, root) = self.client.open().await.map_err(fail)?;
         let base = self.find_with(&mut reader, &root, zone).await.map_err(fail)?;
-        let mut contents = ZoneContents::new(zone.clone(), 0);
-        let mut left_out = LeftOut::default();
-        for some in wanted.chunks(NODES_AT_ONCE) {
-            let any = some.iter().map(|name| Filter::Equal("name", name.clone())).collect();
-            let search = nodes(&base, Filter::And(vec![class("dnsNode"), Filter::Or(any)]));
-            let taken = reader.search(&search, |entry| {
-                place(&mut contents, zone, entry.text("name").unwrap_or_default(), &entry, &mut left_out);
-                Ok(())
-            });
-            taken.await.map_err(fail)?;
-        }
+        let contents = single(&mut reader, zone, &base, &wanted).await.map_err(fail)?;
         self.client.put_back(reader);
-        Ok((left_out.count == 0).then_some(contents))
+        Ok(contents)
     }
 
     /// Where a zone is in the directory.
@@ -164,17 +145,16 @@ impl Directory {
     ) -> Result<Read, LdapFault> {
         let invocation = invocation(reader, root).await?;
         let change = root.last_change.unwrap_or_default();
-        if let Some((contents, marker)) = held
+        if let Some((held, marker)) = held
             && marker.leads_to(&invocation, change)
-            && let Some(read) =
-                changes(reader, zone, contents, Marker { change, ..marker.clone() }, marker.change).await?
+            && let Some(read) = follow(reader, &held, marker, change).await?
         {
             return Ok(read);
         }
         let base = self.find_with(reader, root, zone).await?;
         let (contents, gaps) = whole(reader, zone, &base).await?;
         let follows = !invocation.is_empty() && root.last_change.is_some() && shows_changes(reader, &base).await?;
-        let marker = Marker { invocation, change, base, whole: Instant::now(), follows };
+        let marker = Marker { invocation, change, base, whole: Instant::now(), follows, is_settled: false };
         Ok(Read { contents: Arc::new(contents), marker, extent: Extent::Whole, gaps })
     }
 
@@ -209,18 +189,6 @@ impl Directory {
     }
 }
 
-impl Gaps {
-    fn note(&mut self, contents: &ZoneContents, name: Option<Name>, entry: &Entry) {
-        match name {
-            Some(name) if node::is_bare(entry) => self.bare.push(name),
-            Some(name) if contents.at(&name).next().is_none() => {
-                self.empty.insert(name);
-            }
-            _ => {}
-        }
-    }
-}
-
 impl Marker {
     pub(super) fn base(&self) -> &str {
         &self.base
@@ -230,6 +198,27 @@ impl Marker {
     fn leads_to(&self, invocation: &[u8], change: u64) -> bool {
         self.follows && self.invocation == invocation && self.change <= change && self.whole.elapsed() < WHOLE_EVERY
     }
+}
+
+/// The present version by what has changed since the held one; none when that does not tell.
+async fn follow(
+    reader: &mut Reader,
+    held: &Arc<ZoneContents>,
+    marker: Marker,
+    change: u64,
+) -> Result<Option<Read>, LdapFault> {
+    let read = |contents: Arc<ZoneContents>, is_settled| {
+        let extent = if Arc::ptr_eq(&contents, held) { Extent::Unchanged } else { Extent::Changes };
+        let marker = Marker { change, is_settled, ..marker.clone() };
+        Read { contents, marker, extent, gaps: Gaps::default() }
+    };
+    let is_settled = marker.change == change;
+    if marker.is_settled && is_settled {
+        return Ok(Some(read(Arc::clone(held), true)));
+    }
+    let overlap = if marker.is_settled { 0 } else { OVERLAP };
+    let present = changed(reader, held, &marker.base, marker.change.saturating_sub(overlap)).await?;
+    Ok(present.map(|contents| read(contents, is_settled)))
 }
 
 /// The containers of zones: of the domain, of the forest, of older domains, and of further partitions.
@@ -252,10 +241,6 @@ fn places(root: &Root) -> Result<Vec<String>, LdapFault> {
     Ok(places)
 }
 
-fn class(name: &str) -> Filter {
-    Filter::Equal("objectClass", name.to_owned())
-}
-
 /// Which copy of the database this server counts changes in; empty where it does not tell.
 async fn invocation(reader: &mut Reader, root: &Root) -> Result<Vec<u8>, LdapFault> {
     let Some(service) = root.service.clone() else { return Ok(Vec::new()) };
@@ -265,119 +250,6 @@ async fn invocation(reader: &mut Reader, root: &Root) -> Result<Vec<u8>, LdapFau
 
 /// Whether this account may see when nodes were changed.
 async fn shows_changes(reader: &mut Reader, base: &str) -> Result<bool, LdapFault> {
-    let apex = reader.entry(format!("DC={APEX},{base}"), &["uSNChanged"]).await?;
+    let apex = reader.entry(format!("DC=@,{base}"), &["uSNChanged"]).await?;
     Ok(apex.is_some_and(|apex| apex.text("uSNChanged").is_some()))
-}
-
-pub(super) fn nodes(base: &str, filter: Filter) -> Search {
-    Search { base: base.to_owned(), scope: Scope::OneLevel, filter, attributes: node::ATTRIBUTES }
-}
-
-/// Every node of a zone, which is all of it only if the apex with its SOA is among them.
-async fn whole(reader: &mut Reader, zone: &ZoneName, base: &str) -> Result<(ZoneContents, Gaps), LdapFault> {
-    let mut contents = ZoneContents::new(zone.clone(), 0);
-    let (mut names, mut gaps) = (HashSet::new(), Gaps::default());
-    let mut left_out = LeftOut::default();
-    let search = nodes(base, class("dnsNode"));
-    let taken = reader.search(&search, |entry| {
-        let Some(name) = entry.text("name").or_else(|| entry.first_value()).map(str::to_owned) else {
-            left_out.add(&entry.dn);
-            return Ok(());
-        };
-        if !names.insert(name.to_ascii_lowercase()) {
-            return Err(LdapFault::Twice(name));
-        }
-        place(&mut contents, zone, &name, &entry, &mut left_out);
-        gaps.note(&contents, node_name(&name, zone).ok(), &entry);
-        Ok(())
-    });
-    taken.await?;
-    let serial = node::serial(&contents).ok_or(LdapFault::NoSoa)?;
-    contents.set_serial(serial);
-    left_out.tell(zone);
-    Ok((contents, gaps))
-}
-
-/// The version that the nodes changed since `since` make of the one that is held; none when that does not tell.
-async fn changes(
-    reader: &mut Reader,
-    zone: &ZoneName,
-    contents: Arc<ZoneContents>,
-    marker: Marker,
-    since: u64,
-) -> Result<Option<Read>, LdapFault> {
-    let unchanged =
-        |contents, marker| Ok(Some(Read { contents, marker, extent: Extent::Unchanged, gaps: Gaps::default() }));
-    if marker.change == since {
-        return unchanged(contents, marker);
-    }
-    let changed = Filter::And(vec![class("dnsNode"), Filter::AtLeast("uSNChanged", since.saturating_add(1))]);
-    let mut entries = Vec::new();
-    let search = nodes(&marker.base, changed);
-    let taken = reader.search(&search, |entry| {
-        entries.push(entry);
-        Ok(())
-    });
-    match taken.await {
-        Ok(()) => {}
-        Err(fault) if fault.is_no_such_object() => return Ok(None),
-        Err(fault) => return Err(fault),
-    }
-    if entries.is_empty() {
-        return unchanged(contents, marker);
-    }
-    let mut present = (*contents).clone();
-    let mut left_out = LeftOut::default();
-    for entry in &entries {
-        if node::is_bare(entry) {
-            return Ok(None);
-        }
-        match entry.text("name") {
-            // A serial moves with changes that leave no other trace.
-            Some(APEX) | None => return Ok(None),
-            Some(name) => place(&mut present, zone, name, entry, &mut left_out),
-        }
-    }
-    Ok(Some(Read { contents: Arc::new(present), marker, extent: Extent::Changes, gaps: Gaps::default() }))
-}
-
-/// Puts what a node holds in the place of what its name held.
-fn place(contents: &mut ZoneContents, zone: &ZoneName, node: &str, entry: &Entry, left_out: &mut LeftOut) {
-    let Ok(name) = node_name(node, zone) else {
-        left_out.add(node);
-        return;
-    };
-    let held: Vec<RecordType> = contents.at(&name).map(|rrset| rrset.rtype).collect();
-    held.into_iter().for_each(|rtype| contents.remove_rrset(&name, rtype));
-    let Node { records, is_whole } = Node::read(entry);
-    for record in records {
-        contents.add(&name, record.rtype, record.ttl, record.rdata);
-    }
-    if !is_whole {
-        left_out.add(node);
-    }
-}
-
-/// Nodes that are not taken, or not with all their records, since it is not certain what they are.
-#[derive(Default)]
-struct LeftOut {
-    count: usize,
-    first: Vec<String>,
-}
-
-impl LeftOut {
-    fn add(&mut self, node: &str) {
-        const SHOWN: usize = 5;
-        self.count += 1;
-        if self.first.len() < SHOWN {
-            self.first.push(node.escape_debug().collect());
-        }
-    }
-
-    fn tell(&self, zone: &ZoneName) {
-        if self.count > 0 {
-            let nodes = self.first.join(", ");
-            tracing::info!(%zone, count = self.count, nodes, "some nodes are left alone: their names or values may be escaped");
-        }
-    }
 }

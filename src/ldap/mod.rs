@@ -1,11 +1,13 @@
 //! Reading the zones of Active Directory and Samba over LDAP, with the Kerberos credential that updates are signed with.
 //!
 //! Reading order: `ber` and `message` are the codec, `frame` and `connection` bind and seal, `client` keeps a connection and
-//! searches in pages, `dns_record` says what the directory's records mean, [`Directory`] finds zones and reads them.
+//! searches in pages, `dns_record` and `node` say what the directory's records mean, `contents` reads nodes, [`Directory`] finds zones and knows
+//! what has changed in them.
 
 pub mod ber;
 mod client;
 mod connection;
+mod contents;
 mod directory;
 pub mod dns_record;
 mod error;
@@ -16,7 +18,8 @@ mod survey;
 pub mod zone_property;
 
 pub use client::Settings;
-pub use directory::{Directory, Extent, Gaps, Marker, Read};
+pub use contents::Gaps;
+pub use directory::{Directory, Extent, Marker, Read};
 pub use error::{LdapError, LdapFault};
 pub use survey::Survey;
 

@@ -1,7 +1,8 @@
 //! What an account may see of a zone, and what the directory says about it.
 
 use super::client::Reader;
-use super::directory::{Directory, nodes};
+use super::contents::nodes;
+use super::directory::Directory;
 use super::dns_record::{self, Value};
 use super::error::{LdapError, LdapFault};
 use super::message::Filter;
