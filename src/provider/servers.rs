@@ -158,11 +158,10 @@ impl Servers {
     fn moves_on(&self, pin: &Pin, server: &Server, error: &SourceError) -> bool {
         match error {
             SourceError::Transfer(error) => pin.fail_over(error),
-            SourceError::Directory(error) => {
+            SourceError::Directory(error) | SourceError::Neither { directory: error, .. } => {
                 let may_be_better = error.fault.is_transport() && self.sources.has_many_directories();
                 may_be_better && pin.leave_for(server.address(), error)
             }
-            SourceError::Neither { .. } => false,
         }
     }
 

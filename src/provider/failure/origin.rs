@@ -122,17 +122,16 @@ impl From<&LdapFault> for Cause {
     }
 }
 
-/// Where neither way works, a directory that was reached says what is wrong, and else the name server does.
+/// Where neither way works, the name server has refused a transfer, unless it is a domain controller: then LDAP was to work.
 impl From<&SourceError> for Cause {
     fn from(error: &SourceError) -> Self {
         match error {
             SourceError::Transfer(error) => Self::from(&error.fault),
             SourceError::Directory(error) => Self::from(&error.fault),
-            SourceError::Neither { transfer, directory } => match Self::from(&directory.fault) {
-                // Not one of a domain: it has but refused the transfer.
-                _ if matches!(directory.fault, LdapFault::NoDomain(_)) => Self::from(&transfer.fault),
-                cause @ (Self::DirectoryRefused | Self::NotInDirectory | Self::DirectoryIncomplete) => cause,
-                _ => Self::from(&transfer.fault),
+            SourceError::Neither { transfer, directory } => match &directory.fault {
+                // Without a ticket for its directory it most likely has none.
+                LdapFault::Initiate(_) | LdapFault::NoDomain(_) => Self::from(&transfer.fault),
+                fault => Self::from(fault),
             },
         }
     }

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::dns::{Message, RecordType};
-use crate::gss::Initiator;
+use crate::gss::{GssError, Initiator};
 use crate::kerberos::Realm;
 use crate::ldap::LdapFault;
 use crate::ldap::testing::{FakeDirectory, Mischief, ZONE, a, soa, txt, value};
@@ -155,10 +155,10 @@ async fn where_neither_way_works_both_are_told() {
     directory.state().mischief = Mischief::NoDomain;
     let error = source.refresh(&zone(), None).await.unwrap_err();
     assert_eq!(Cause::from(&error), Cause::TransferRefused, "{error:?}");
-    directory.state().mischief = Mischief::None;
-    let elsewhere = ServerAddress { port: 1, ..directory.address.clone() };
+    let unknown = GssError { minor: -1_765_328_377, ..GssError::default() };
+    directory.kerberos.fail_step(Some(unknown));
     let dns = NameServer::default();
-    let source = sources(Way::Either, &directory, Some(elsewhere)).of(dns.start().await);
+    let source = sources(Way::Either, &directory, None).of(dns.start().await);
     let error = source.refresh(&zone(), None).await.unwrap_err();
     assert_eq!(Cause::from(&error), Cause::TransferRefused, "{error:?}");
 }

@@ -130,11 +130,13 @@ fn where_two_controllers_of_three_tell_nothing_the_third_does() {
     let [first, second] = ways.each_ref().map(|way| way.server("dc1.ad.test"));
     let third = format!("dc1.ad.test@{}", Samba::ADDRESS);
     let settings = samba.settings(&[]).servers(&[&first, &second, &third], &["second.test"]);
-    let sidecar = settings.set("RFC2136_READ", "ldap").start();
-    assert_eq!(sidecar.records().len(), 2, "{}", sidecar.log());
-    let servers = sidecar.status()["servers"].clone();
-    let in_use: Vec<_> = servers.as_array().unwrap().iter().map(|server| server["in_use"].clone()).collect();
-    assert_eq!(in_use, [false, false, true], "{servers}");
-    sidecar.apply_all(&Changes::new().create(&host(2)));
-    assert_eq!(sidecar.records().len(), 4);
+    for (count, read) in [(2, "ldap"), (4, "auto")] {
+        let sidecar = settings.clone().set("RFC2136_READ", read).start();
+        assert_eq!(sidecar.records().len(), count, "{}", sidecar.log());
+        let servers = sidecar.status()["servers"].clone();
+        let in_use: Vec<_> = servers.as_array().unwrap().iter().map(|server| server["in_use"].clone()).collect();
+        assert_eq!(in_use, [false, false, true], "{servers}");
+        sidecar.apply_all(&Changes::new().create(&host(count)));
+        assert_eq!(sidecar.records().len(), count + 2);
+    }
 }
