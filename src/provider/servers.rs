@@ -18,7 +18,7 @@ use crate::dns::{
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Authenticity, DiscoveryError, Fault, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::plan::delivery::Fate;
-use crate::zone_copy::{ReadError, Source, SourceError, Sources, ZoneCopies, ZoneCopy};
+use crate::zone_copy::{ReadError, Source, SourceError, Sources, Way, ZoneCopies, ZoneCopy};
 
 /// Name servers with what is known of their zones.
 #[derive(Debug)]
@@ -277,8 +277,15 @@ impl Authority for Servers {
 
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {
         let (server, copy, failure) = self.current(zone).map_or((None, None, None), |(a, b, c)| (Some(a), b, c));
+        // Once something has been read.
+        let in_use = server.as_ref().filter(|_| copy.is_some());
+        let read = in_use.map(|server| match self.sources.way_of(zone, server) {
+            Way::Directory => "ldap",
+            Way::Transfer | Way::Either => "transfer",
+        });
         ZoneStatus {
             zone: zone.to_string(),
+            read,
             server: server.map(|server| server.to_string()),
             serial: copy.as_ref().map(|copy| copy.contents.serial()),
             records: copy.as_ref().map(|copy| copy.contents.record_count()),

@@ -71,6 +71,9 @@ pub struct ZoneStatus {
     pub zone: String,
     /// The server that was read from last.
     pub server: Option<String>,
+    /// How it is read: `transfer` or `ldap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<&'static str>,
     /// SOA serial of the copy.
     pub serial: Option<u32>,
     /// Records in the copy.

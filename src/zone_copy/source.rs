@@ -119,6 +119,16 @@ impl Sources {
         self.host.is_none()
     }
 
+    /// How the zone is read from this name server, as far as is known.
+    #[must_use]
+    pub fn way_of(&self, zone: &ZoneName, server: &ServerAddress) -> Way {
+        match self.way {
+            Way::Either if self.ldap.is_some() && lock(&self.untransferred).get(zone) == Some(server) => Way::Directory,
+            Way::Either => Way::Transfer,
+            way => way,
+        }
+    }
+
     /// Closes the connections to directories.
     pub async fn close(&self) {
         let directories: Vec<Directory> = lock(&self.directories).drain().map(|(_, directory)| directory).collect();
@@ -146,20 +156,13 @@ impl ZoneSource for Source {
 impl Source {
     /// What the directory holds at these names, where the zone is read from it; none where it is not, or does not tell.
     pub async fn nodes(&self, zone: &ZoneName, names: &[Name]) -> Option<ZoneContents> {
-        let directory = self.directory.as_ref().filter(|_| self.reads_directory(zone))?;
+        let is_read = self.shared.way_of(zone, self.address()) == Way::Directory;
+        let directory = self.directory.as_ref().filter(|_| is_read)?;
         let told = directory.nodes(zone, names).await;
         told.unwrap_or_else(|error| {
             tracing::warn!(%zone, error = &error as &dyn std::error::Error, "the directory does not tell single names");
             None
         })
-    }
-
-    fn reads_directory(&self, zone: &ZoneName) -> bool {
-        match self.shared.way {
-            Way::Transfer => false,
-            Way::Directory => true,
-            Way::Either => lock(&self.shared.untransferred).get(zone) == Some(self.address()),
-        }
     }
 
     async fn by_transfer(&self, zone: &ZoneName, held: Option<Held<Marker>>) -> Result<Refreshed<Marker>, ServerError> {

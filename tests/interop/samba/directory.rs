@@ -51,6 +51,7 @@ fn every_type_is_created_read_updated_and_deleted_twice_over_on_the_internal_dns
             lists(&sidecar, &[]);
         }
         assert!(sidecar.metric("external_dns_rfc2136_reads_total", "zone=\"ad.test\",kind=\"ldap\"") > 1.0);
+        assert_eq!(sidecar.status()["zones"][0]["read"], "ldap");
         // Readiness may be looked at meanwhile.
         assert!((1..=2).contains(&sidecar.logged("bound to the directory")), "{}", sidecar.log());
         assert_eq!(sidecar.logged("does not transfer the zone"), if read == "auto" { ZONES.len() } else { 0 });
@@ -139,4 +140,13 @@ fn where_two_controllers_of_three_tell_nothing_the_third_does() {
         sidecar.apply_all(&Changes::new().create(&host(count)));
         assert_eq!(sidecar.records().len(), count + 2);
     }
+}
+
+#[test]
+fn a_zone_of_the_forest_is_found_too() {
+    let samba = Samba::start(Backend::Internal);
+    let sidecar = samba.settings(&["_msdcs.ad.test"]).start();
+    let target = sidecar.targets("_ldap._tcp.dc._msdcs.ad.test", "SRV");
+    assert_eq!(target, Some(vec!["0 100 389 dc1.ad.test.".to_owned()]), "{:?}", sidecar.records());
+    assert_eq!(sidecar.status()["zones"][0]["read"], "ldap");
 }
