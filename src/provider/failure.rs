@@ -280,7 +280,7 @@ impl Cause {
             Self::PrerequisiteFailed => (
                 "prerequisite_failed",
                 "DNS holds something else than what the change starts from",
-                "remove or adopt the conflicting record, or rename",
+                "remove or adopt the conflicting record, or rename; where it is not listed, let the account read its entry (LDAP)",
             ),
             Self::RecordTypeNotSupported => (
                 "record_type_not_supported",

@@ -103,6 +103,14 @@ fn what_is_denied_to_the_account_is_an_error_and_never_a_short_list() {
     fails(&fresh, &["directory_incomplete"]);
     assert!(fresh.get("/records").body.contains("h1.second.test"));
     fresh.is_unready_for("directory_incomplete");
+    // Of this no trace is left to be asked about; what was asked for in its place is rejected.
+    samba.deny("a-h1", "second.test", "externaldns");
+    let fresh = settings("externaldns").start();
+    assert_eq!(fresh.records().len(), 2);
+    assert_eq!(fresh.apply(&Changes::new().create(&Endpoint::a("h1.second.test", &["192.0.2.99"]))), 500);
+    let hidden = fresh.rejection("h1.second.test", "A");
+    assert!(hidden["cause"] == "prerequisite_failed" && hidden["remedy"].to_string().contains("LDAP"), "{hidden}");
+    assert_eq!(samba.held("h1.second.test", "A"), host(1).targets);
     samba.deny("", "second.test", "reader");
     fails(&settings("reader").start(), &["directory_incomplete", "not_in_directory"]);
     let nowhere = settings("extdns2").set("RFC2136_LDAP_BASE", "CN=Nowhere,DC=ad,DC=test").start();
