@@ -39,6 +39,11 @@
 //!     server ---- Provider (trait) ----> provider::Service ---- Authority (trait) ----> nameserver
 //!                                             |      |                                     ^   |
 //!                                           plan   zone_copy ------------------------------+  gss ---> KDC
+//!                                                      |                                       |
+//!                                                      +-----> ldap <--------------------------+
+//!                                                                | sealed
+//!                                                                v
+//!                                                        domain controller
 //! ```
 //!
 //! * *Records.* The service picks the server of this reconcile and has every zone's copy refreshed: SOA query, then IXFR,
@@ -75,6 +80,7 @@
 //! | rejected | not written, and named in `/status`; the rest of the apply is written |
 //! | dropped | left out in adjust, since it can never be written |
 //! | zone copy | a zone as one server holds it, as raw RDATA |
+//! | directory, node | the LDAP server of a domain, in which AD and Samba keep zones; the entry of one name there |
 //! | marker | what the source of a zone copy knows a version by: a serial, for transfers; for the directory, a count of changes and whose count it is |
 //! | pin | the server that a reconcile reads from and writes to |
 //! | security context | what both sides share after the TKEY exchange (RFC 2743, RFC 3645); it makes and verifies MICs |
