@@ -9,7 +9,13 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny setup
+.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny msrv \
+	minimal setup
+
+# Makes sure that cargo has the subcommand $(1).
+define tool
+@cargo $(1) --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-$(1); }
+endef
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -28,12 +34,14 @@ test: ## runs all tests, those on real servers included
 	@$(SETUP) build servers samba
 	cargo test --locked --no-fail-fast
 
-check: ## format, lints and documentation
+check: ## format, lints, documentation, and the licences and sources of the dependencies
 	@$(SETUP) build
+	$(call tool,deny)
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+	cargo deny --locked check licenses bans sources
 
 interop: ## runs only the tests on real servers
 	@$(SETUP) build servers samba
@@ -66,15 +74,28 @@ bench-samba: ## measures reading over LDAP against ldapsearch; takes root
 
 fuzz: ## runs each fuzz target for FUZZ_SECONDS
 	@$(SETUP) build fuzz
-	@cargo fuzz --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-fuzz; }
+	$(call tool,fuzz)
 	@set -e; for target in $$(cargo fuzz list --fuzz-dir tests/fuzz); do \
 		(set -x; RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -print_funcs=0); \
 	done
 
-deny: ## licences, sources and advisories of the dependencies
+deny: ## the same of the dependencies, and their advisories, which are fetched
 	@$(SETUP) build
-	@cargo deny --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-deny; }
-	cargo deny check
+	$(call tool,deny)
+	cargo deny --locked check
+
+msrv: ## builds with the oldest Rust that Cargo.toml allows
+	@$(SETUP) build
+	@set -e; oldest=$$(sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml); set -x; \
+		rustup toolchain install --profile minimal --no-self-update $$oldest; \
+		CARGO_TARGET_DIR=$(TARGET)/msrv cargo +$$oldest check --locked --bins
+
+# Only what Cargo.toml names itself: others' bounds are not ours to mend.
+minimal: ## builds with the oldest dependencies that Cargo.toml allows
+	@$(SETUP) build
+	@set -e; kept=$$(mktemp); cp Cargo.lock $$kept; trap 'cp $$kept Cargo.lock; rm $$kept' EXIT; set -x; \
+		RUSTC_BOOTSTRAP=1 cargo update --quiet -Z direct-minimal-versions; \
+		CARGO_TARGET_DIR=$(TARGET)/minimal cargo check --locked --bins
 
 setup: ## installs what all of these need
 	@$(SETUP) build servers samba fuzz go
