@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny msrv \
-	minimal setup
+	minimal licences sbom setup
 
 # Makes sure that cargo has the subcommand $(1).
 define tool
@@ -55,12 +55,23 @@ manifests: ## renders the Helm values and the kustomization, and judges every ob
 	@$(SETUP) build go
 	tests/manifests/run.sh
 
-image: ## builds the OCI image in target/image, without a daemon
+image: licences ## builds the OCI image in target/image, without a daemon
 	@$(SETUP) build image
 	cargo build --locked --release --bin external-dns-rfc2136-webhook
-	deploy/image/build.sh $(TARGET)/release/external-dns-rfc2136-webhook $(TARGET)/image
+	deploy/image/build.sh $(TARGET)/release/external-dns-rfc2136-webhook $(TARGET)/licences.txt $(TARGET)/image
 
-imagetest: image ## runs the sidecar inside the image's root, as a container would, against a KDC and a name server
+licences: ## writes the licences of what is linked into the program to target/licences.txt
+	@$(SETUP) build
+	$(call tool,about)
+	@mkdir -p $(TARGET)
+	cargo about generate --offline --locked --fail --config deploy/image/about.toml --output-file $(TARGET)/licences.txt \
+		deploy/image/about.hbs
+
+sbom: image ## writes what the image consists of to target/image/sbom.json, in CycloneDX
+	$(call tool,cyclonedx)
+	deploy/image/sbom.sh $(TARGET)/image >$(TARGET)/image/sbom.json
+
+imagetest: sbom ## runs the sidecar inside the image's root, as a container would, against a KDC and a name server
 	@$(SETUP) servers
 	cargo test --locked --test image
 

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Builds the image without a daemon, the same octets each time from the same program and the same Debian.
-# Usage: deploy/image/build.sh PROGRAM OUTPUT: the layout comes to OUTPUT/oci, and as one file to OUTPUT/image.tar.
+# Usage: deploy/image/build.sh PROGRAM LICENCES OUTPUT: the layout comes to OUTPUT/oci, and as one file to
+# OUTPUT/image.tar; OUTPUT/packages tells what it has of Debian, a line each: name, version, architecture.
 # SOURCE_DATE_EPOCH is its date, else that of the commit. MIRROR and SECURITY_MIRROR name another Debian archive, such as
 # one of snapshot.debian.org, from which an old image can be built again.
 set -eu
-program=$(realpath "$1") output=$2
+program=$(realpath "$1") licences=$(realpath "$2") output=$3
 here=$(realpath "$(dirname "$0")")
 suite=trixie
 : "${SOURCE_DATE_EPOCH:=$(git -C "$here" show --no-patch --format=%ct HEAD)}"
@@ -21,7 +22,7 @@ packages=$(sed '/^#/d' "$here/packages" | tr '\n' ' ')
 # shellcheck disable=SC2016
 mmdebstrap --quiet --variant=custom --format=null \
     --customize-hook='mkdir "$1/archives"; cd "$1/archives" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root download '"$packages" \
-    --customize-hook="'$here/root.sh' \"\$1/archives\" '$program' \"\$1/image\"" \
+    --customize-hook="'$here/root.sh' \"\$1/archives\" '$program' '$licences' \"\$1/image\"" \
     --customize-hook='tar --create --file "$1/image.tar" --directory "$1/image" --sort=name --numeric-owner --owner=0 --group=0 \
         --mtime="@$SOURCE_DATE_EPOCH" --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime .' \
     --customize-hook="download /image.tar '$output/root.tar'" \
@@ -41,6 +42,8 @@ umoci config --image "$image" --no-history --created "$created" \
     --config.label "org.opencontainers.image.licenses=Apache-2.0" \
     --config.label "org.opencontainers.image.version=$version"
 umoci gc --layout "$output/oci"
+tar --extract --to-stdout --file "$output/root.tar" --wildcards './var/lib/dpkg/status.d/*' \
+    | sed -n 's/^\(Package\|Version\|Architecture\): //p' | paste -d ' ' - - - >"$output/packages"
 rm "$output/root.tar"
 tar --create --file "$output/image.tar" --directory "$output/oci" --sort=name --numeric-owner --owner=0 --group=0 \
     --mtime="@$SOURCE_DATE_EPOCH" .

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes the root of the image from Debian packages and the program, for build.sh and the Dockerfile alike.
-# Usage: deploy/image/root.sh ARCHIVES PROGRAM ROOT, where the directory ARCHIVES holds the .deb files.
+# Usage: deploy/image/root.sh ARCHIVES PROGRAM LICENCES ROOT, where the directory ARCHIVES holds the .deb files, and the
+# file LICENCES is for what is linked into the program.
 set -eu
-archives=$1 program=$2 root=$3
+archives=$1 program=$2 licences=$3 root=$4
 umask 022
 
 mkdir -p "$root"
@@ -44,3 +45,5 @@ END
 mkdir -p "$root/dev" "$root/proc" "$root/sys" "$root/tmp"
 chmod 1777 "$root/tmp"
 install -D -m 0755 "$program" "$root/usr/bin/external-dns-rfc2136-webhook"
+# Beside those of the packages, where scanners look.
+install -D -m 0644 "$licences" "$root/usr/share/doc/external-dns-rfc2136-webhook/copyright"

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -134,6 +135,55 @@ fn scanners_find_each_package_and_its_licence() {
     assert!(release.contains("\nVERSION_CODENAME=trixie\n"), "{release}");
 }
 
+/// What cargo links into the program: name and version of each crate, the program's own among them.
+fn crates() -> BTreeSet<(String, String)> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]);
+    let text = run(tree.current_dir(env!("CARGO_MANIFEST_DIR")));
+    let line = |line: &str| {
+        let mut words = line.split(' ').map(str::to_owned);
+        (words.next().unwrap(), words.next().unwrap().trim_start_matches('v').to_owned())
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_licence_of_every_crate_inside_is_inside() {
+    let root = Root::new();
+    let file = root.path().join("usr/share/doc/external-dns-rfc2136-webhook/copyright");
+    let text = fs::read_to_string(file).unwrap();
+    for (name, version) in crates() {
+        assert!(text.contains(&format!("\n  {name} {version}\n")), "{name} {version}");
+    }
+}
+
+#[test]
+fn the_bill_of_materials_tells_every_crate_and_package_and_nothing_of_the_machine() {
+    let text = fs::read_to_string(built().join("sbom.json")).unwrap();
+    for ours in [env!("CARGO_MANIFEST_DIR"), "file://", "serialNumber"] {
+        assert!(!text.contains(ours), "{ours}");
+    }
+    let bill: Value = serde_json::from_str(&text).unwrap();
+    let program = &bill["metadata"]["component"];
+    let components = bill["components"].as_array().unwrap();
+    let parts: BTreeSet<(String, String)> = [program]
+        .into_iter()
+        .chain(components)
+        .map(|part| (part["name"].as_str().unwrap().to_owned(), part["version"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(crates().difference(&parts).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+    let packages = components.iter().filter_map(|part| {
+        let address = part["purl"].as_str()?.strip_prefix("pkg:deb/debian/")?;
+        assert!(address.contains('@') && address.ends_with("&distro=trixie"), "{address}");
+        part["name"].as_str()
+    });
+    let packages: BTreeSet<&str> = packages.collect();
+    assert_eq!(packages, PACKAGES.lines().filter(|line| !line.starts_with('#')).collect());
+    let linked = bill["dependencies"].as_array().unwrap().iter().find(|of| of["ref"] == program["bom-ref"]).unwrap();
+    let of_debian = |on: &&Value| on.as_str().unwrap().starts_with("pkg:deb/");
+    assert_eq!(linked["dependsOn"].as_array().unwrap().iter().filter(of_debian).count(), packages.len());
+}
+
 #[test]
 fn certificates_for_dns_over_tls_are_there() {
     let root = Root::new();
@@ -148,7 +198,10 @@ fn the_same_program_makes_the_same_octets_again() {
     let (directory, built) = (Directory::new(), built());
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = built.with_file_name("release").join("external-dns-rfc2136-webhook");
-    run(tool("sh").arg(repository.join("deploy/image/build.sh")).arg(program).arg(directory.join("image")));
+    let licences = built.with_file_name("licences.txt");
+    let mut build = tool("sh");
+    build.arg(repository.join("deploy/image/build.sh")).arg(program).arg(licences).arg(directory.join("image"));
+    run(&mut build);
     let (again, first) =
         (fs::read(directory.join("image/image.tar")).unwrap(), fs::read(built.join("image.tar")).unwrap());
     assert!(again == first, "make image makes another one of the same program");
@@ -164,7 +217,7 @@ fn instructions(name: &str) -> Vec<&'static str> {
 fn the_dockerfile_makes_the_same_image() {
     for (stage, words) in [
         ("packages", "apt-get download $(sed '/^#/d' /image/packages)"),
-        ("root", "/image/root.sh /archives /external-dns-rfc2136-webhook /root-of-image"),
+        ("root", "/image/root.sh /archives /external-dns-rfc2136-webhook /licences.txt /root-of-image"),
         ("suite", "FROM debian:trixie-slim AS root"),
         ("result", "FROM scratch\nCOPY --from=root /root-of-image /\n"),
     ] {
