@@ -4,13 +4,16 @@ SETUP ?= tests/support/setup.sh
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+# Pushes images; of Go, as conformance and manifests are.
+CRANE = $(TARGET)/crane-0.22.1/crane
 
 # Where Go's own archive puts it.
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny msrv \
-	minimal licences sbom setup
+	minimal licences sbom publish tagged notes setup
 
 # Makes sure that cargo has the subcommand $(1).
 define tool
@@ -71,7 +74,22 @@ sbom: image ## writes what the image consists of to target/image/sbom.json, in C
 	$(call tool,cyclonedx)
 	deploy/image/sbom.sh $(TARGET)/image >$(TARGET)/image/sbom.json
 
-imagetest: sbom ## runs the sidecar inside the image's root, as a container would, against a KDC and a name server
+publish: $(CRANE) ## pushes IMAGES, each what make sbom made on one architecture, to REPOSITORY as one of this version
+	@deploy/image/publish.sh $(CRANE) $(REPOSITORY) $(VERSION) $(IMAGES)
+
+$(CRANE):
+	@$(SETUP) go
+	@GOBIN=$(abspath $(@D)) go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+
+tagged: ## fails unless TAG is this version, and CHANGELOG.md has an entry for it
+	@[ "$(TAG)" = "v$(VERSION)" ] || { echo "the tag is $(TAG), the version in Cargo.toml v$(VERSION)" >&2; exit 1; }
+	@$(MAKE) --silent notes >/dev/null
+
+notes: ## prints the entry of CHANGELOG.md for this version
+	@awk -v version=$(VERSION) '/^## / {ours = $$2 == version; next} ours {print; found = 1} END {exit !found}' \
+		CHANGELOG.md || { echo 'CHANGELOG.md has no entry for $(VERSION)' >&2; exit 1; }
+
+imagetest: sbom $(CRANE) ## runs the sidecar inside the image's root, as a container would, against a KDC and a name server
 	@$(SETUP) servers
 	cargo test --locked --test image
 

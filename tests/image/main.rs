@@ -11,5 +11,6 @@ mod support;
 
 mod contents;
 mod faults;
+mod release;
 mod root;
 mod work;
