@@ -275,7 +275,7 @@ impl Cause {
             Self::RefusedByPolicy => (
                 "refused_by_policy",
                 "the name server's policy does not allow the change",
-                "grant the principal or key the right to change the record (BIND: update-policy; AD: permissions on the zone or node; Samba with BIND9_DLZ: membership of DnsAdmins)",
+                "grant the principal or key the right to change the record (BIND: update-policy; AD: permissions on the zone or node; Samba with BIND9_DLZ: an entry of the zone, see deploy/)",
             ),
             Self::PrerequisiteFailed => (
                 "prerequisite_failed",

@@ -2,6 +2,7 @@
 
 mod directory;
 mod messages;
+mod rights;
 mod unread;
 mod wildcards;
 

@@ -178,6 +178,17 @@ impl Samba {
         run(self.namespace.command("/usr/bin/python3".into()).args(["-c", script, &dn, trustee]));
     }
 
+    /// Gives a user rights to the names of a zone of the domain: an access control entry of the zone's that they inherit,
+    /// with `{sid}` where the user goes. These are the commands of `deploy/samba.md`.
+    pub fn grant(&self, zone: &str, user: &str, entry: &str) {
+        const GRANT: &str = r#"sid=$(samba-tool user show "$2" --attributes=objectSid --configfile=smb.conf \
+                | sed -n 's/^objectSid: //p')
+            samba-tool dsacl set --objectdn="DC=$1,CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test" \
+                --sddl="$(echo "$3" | sed "s/{sid}/$sid/")" --configfile=smb.conf"#;
+        let arguments = ["-ec", &format!("cd {STATE}\n{GRANT}"), "sh", zone, user, entry];
+        run(self.namespace.command(find("sh")).args(arguments));
+    }
+
     /// A forwarder in front of its name server.
     pub fn forwarder(&self) -> InnerForwarder {
         self.namespace.forwarder((Ipv4Addr::new(10, 53, 53, 1), 53).into())
