@@ -52,6 +52,8 @@ pub struct Pool(Arc<Inner>);
 #[derive(Debug)]
 pub struct Pin {
     pool: Pool,
+    /// Whether it only looks, so that no other request moves with it.
+    only_looks: bool,
     course: Mutex<Course>,
 }
 
@@ -128,7 +130,7 @@ impl Pool {
     pub async fn advance(&self) -> Result<Pin, DiscoveryError> {
         self.0.discover().await?;
         let server = self.0.lock().advance(self.0.settings.strategy);
-        self.pinned(server)
+        self.pinned(server, false)
     }
 
     /// The server of this reconcile: the one used last, or the next best where that has failed.
@@ -138,12 +140,23 @@ impl Pool {
     pub async fn pin(&self) -> Result<Pin, DiscoveryError> {
         self.0.discover().await?;
         let server = self.0.lock().current();
-        self.pinned(server)
+        self.pinned(server, false)
     }
 
-    fn pinned(&self, server: Option<Server>) -> Result<Pin, DiscoveryError> {
+    /// The server that [`pin`](Self::pin) would give, for who only looks: a reconcile under way stays where it is,
+    /// whatever is found there.
+    ///
+    /// # Errors
+    /// When no server is known because none was discovered.
+    pub async fn look(&self) -> Result<Pin, DiscoveryError> {
+        self.0.discover().await?;
+        let server = self.0.lock().would_be_current();
+        self.pinned(server, true)
+    }
+
+    fn pinned(&self, server: Option<Server>, only_looks: bool) -> Result<Pin, DiscoveryError> {
         let server = server.ok_or_else(|| DiscoveryError::NoServers(String::new()))?;
-        Ok(Pin { pool: self.clone(), course: Mutex::new(Course { server, tried: Vec::new() }) })
+        Ok(Pin { pool: self.clone(), only_looks, course: Mutex::new(Course { server, tried: Vec::new() }) })
     }
 
     /// What is known of each server.
@@ -201,13 +214,22 @@ impl Pin {
         if course.server.address() != failed {
             return true;
         }
-        self.pool.0.failed(&course.server, error);
+        if self.only_looks {
+            self.pool.0.lock().note(failed, error);
+        } else {
+            self.pool.0.failed(&course.server, error);
+        }
         if !course.tried.contains(failed) {
             course.tried.push(failed.clone());
         }
-        match self.pool.0.lock().choose(&course.tried) {
+        let mut state = self.pool.0.lock();
+        let next = if self.only_looks { state.best(&course.tried) } else { state.choose(&course.tried) };
+        drop(state);
+        match next {
             Some(next) => {
-                tracing::warn!(from = %failed, to = %next.address(), error = why, "moving to another name server");
+                let what =
+                    if self.only_looks { "looking at another name server" } else { "moving to another name server" };
+                tracing::warn!(from = %failed, to = %next.address(), error = why, "{what}");
                 course.server = next;
                 true
             }
@@ -231,8 +253,7 @@ impl Inner {
         let watch = {
             let mut state = self.lock();
             let alone = state.members.len() < 2;
-            let Some(member) = state.members.iter_mut().find(|member| member.is(server.address())) else { return };
-            member.last_error = error.cloned().or_else(|| member.last_error.take());
+            let Some(member) = state.note(server.address(), error) else { return };
             !alone && !std::mem::replace(&mut member.failed, !alone)
         };
         if watch {
@@ -340,18 +361,36 @@ impl State {
     }
 
     fn current(&mut self) -> Option<Server> {
+        let server = self.would_be_current()?;
+        self.current = Some(server.address().clone());
+        Some(server)
+    }
+
+    fn would_be_current(&self) -> Option<Server> {
         let wanted = self.current.as_ref();
         let current = self.members.iter().find(|member| !member.failed && Some(member.server.address()) == wanted);
-        current.map(|member| member.server.clone()).or_else(|| self.choose(&[]))
+        current.map(|member| member.server.clone()).or_else(|| self.best(&[]))
+    }
+
+    /// Has the best of those that were not tried used from now on.
+    fn choose(&mut self, tried: &[ServerAddress]) -> Option<Server> {
+        let server = self.best(tried)?;
+        self.current = Some(server.address().clone());
+        Some(server)
     }
 
     /// The first server that works and was not tried, else the first that was not tried.
-    fn choose(&mut self, tried: &[ServerAddress]) -> Option<Server> {
+    fn best(&self, tried: &[ServerAddress]) -> Option<Server> {
         let untried = || self.members.iter().filter(|member| !tried.contains(member.server.address()));
         let member = untried().find(|member| !member.failed).or_else(|| untried().next())?;
-        let server = member.server.clone();
-        self.current = Some(server.address().clone());
-        Some(server)
+        Some(member.server.clone())
+    }
+
+    /// Notes how a server failed, which is told until it answers again.
+    fn note(&mut self, address: &ServerAddress, error: Option<&ServerError>) -> Option<&mut Member> {
+        let member = self.members.iter_mut().find(|member| member.is(address))?;
+        member.last_error = error.cloned().or_else(|| member.last_error.take());
+        Some(member)
     }
 }
 

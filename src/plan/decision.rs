@@ -56,7 +56,9 @@ impl<'a> View<'a> {
 
     /// The zone is unknown: the caller's old values are what it starts from, or what an earlier update may have left.
     fn unseen(&self, change: &Change) -> Planned {
-        let (op, before, wanted, shown_ttl) = match (&change.kind, change.accepted.first()) {
+        // Unguarded, a guess would delete whatever equals it.
+        let guess = change.accepted.first().filter(|_| self.policy.prerequisites);
+        let (op, before, wanted, shown_ttl) = match (&change.kind, guess) {
             (Kind::Create(wanted), None) => (Op::Create, Vec::new(), Some(wanted), None),
             (Kind::Create(wanted), Some(guess)) => (Op::Update, guess.clone(), Some(wanted), None),
             (Kind::Update { old, old_ttl, new }, _) => (Op::Update, old.clone(), Some(new), *old_ttl),
@@ -118,7 +120,8 @@ impl<'a> View<'a> {
         let raw = held.map(|held| held.rdata).unwrap_or_default();
         let shown = canonical_set(change.rtype, raw);
         let describe = || held.map_or_else(|| "nothing".to_owned(), |held| describe(&held));
-        let is_ours = || change.accepted.contains(&shown) || self.is_ours(change);
+        let was_ours = || change.accepted.contains(&shown) && self.other_owner(change).is_none();
+        let is_ours = || was_ours() || self.is_ours(change);
         match &change.kind {
             Kind::Create(wanted) => {
                 let is_free = raw.is_empty() || (shown == wanted.rdata && !self.carries_registry_text(change));

@@ -14,7 +14,7 @@ use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, ZoneContents}
 
 const OWNER: &str = "k8s";
 
-fn policy(zones: &[&str]) -> Policy {
+pub(super) fn policy(zones: &[&str]) -> Policy {
     Policy {
         zones: ZoneSet::new(zones.iter().map(|zone| zone.parse().unwrap()).collect()).unwrap(),
         profile: ServerProfile::Auto,

@@ -30,6 +30,8 @@ pub(super) struct Means<'a, A: Authority> {
     pub(super) authority: &'a A,
     pub(super) policy: &'a Policy,
     pub(super) metrics: &'a Metrics,
+    /// Whether messages are only printed.
+    pub(super) dry_run: bool,
     /// Nothing is sent after this.
     pub(super) deadline: Instant,
     /// Nor after this.
@@ -61,6 +63,7 @@ impl<'a, A: Authority> Apply<'a, A> {
     pub(super) async fn run(mut self, changes: &Changes, memory: &mut Memory, now: SystemTime) -> Applied {
         let policy = self.means.policy;
         let (mut changes, refused) = plan::intake(changes, policy);
+        memory.unsettled.expire(now);
         memory.unsettled.accept(&mut changes);
         let grouped = plan::group(changes, policy);
         for plan::Refusal { name, rtype, reason, .. } in &grouped.left_out {
@@ -120,7 +123,9 @@ impl<A: Authority> Means<'_, A> {
             }
             Note::Doubt(zone) => self.authority.doubt(pin, zone),
             Note::Tell(step) => {
-                changed.insert(step.zone.clone());
+                if !self.dry_run {
+                    changed.insert(step.zone.clone());
+                }
                 self.tell(pin, step);
             }
         }
@@ -238,6 +243,13 @@ impl<A: Authority> Means<'_, A> {
         }
         let server = self.authority.server(pin);
         for planned in &step.planned {
+            if self.dry_run {
+                info!(
+                    zone = %step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),
+                    server, "printed, not sent"
+                );
+                continue;
+            }
             self.metrics.changed(planned.op.label(), planned.rtype.to_string());
             info!(
                 zone = %step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),

@@ -30,6 +30,9 @@ pub trait Authority: Send + Sync + 'static {
     /// The server that the caller's last read was answered from.
     fn pin_for_write(&self) -> impl Future<Output = Result<Self::Pin, Failure>> + Send;
 
+    /// The server of the next write, for who only looks: whatever is found there moves no other request.
+    fn pin_to_look(&self) -> impl Future<Output = Result<Self::Pin, Failure>> + Send;
+
     /// The pinned server, for logs and metrics.
     fn server(&self, pin: &Self::Pin) -> String;
 

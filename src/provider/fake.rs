@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) wildcards_exist_everywhere: bool,
     /// Takes a part of an RRset for the whole, as Samba does.
     pub(super) parts_match: bool,
+    /// Prints messages instead of applying them.
+    pub(super) only_prints: bool,
     /// So many questions get no answer.
     pub(super) lost_questions: usize,
     pub(super) delay: std::time::Duration,
@@ -75,6 +77,7 @@ impl FakeAuthority {
             loses_updates: false,
             wildcards_exist_everywhere: false,
             parts_match: false,
+            only_prints: false,
             lost_questions: 0,
             delay: std::time::Duration::ZERO,
         })))
@@ -96,6 +99,9 @@ impl World {
         let number = self.messages.iter().filter(|message| !message.operations.is_empty()).count();
         self.messages.push(update.clone());
         let found = |cause| Failure::new(cause, "as told");
+        if self.only_prints {
+            return Ok(Fate::Printed);
+        }
         if update.operations.is_empty() {
             if let Some(left) = self.lost_questions.checked_sub(1) {
                 self.lost_questions = left;
@@ -195,6 +201,10 @@ impl Authority for FakeAuthority {
         Ok(())
     }
 
+    async fn pin_to_look(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn server(&self, (): &()) -> String {
         "fake".to_owned()
     }
@@ -204,7 +214,8 @@ impl Authority for FakeAuthority {
         if !world.is_readable {
             return Err(Failure::new(Cause::TransferRefused, "as told"));
         }
-        let contents = Arc::new(world.zones[zone].clone());
+        let unknown = || Failure::new(Cause::NotAuthoritative, format!("zone {zone}: not served here"));
+        let contents = Arc::new(world.zones.get(zone).ok_or_else(unknown)?.clone());
         world.shown.insert(zone.clone(), contents.clone());
         Ok(contents)
     }

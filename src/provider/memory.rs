@@ -69,11 +69,12 @@ impl Memory {
                 if state == State::Done || is_wrong_guess {
                     self.unsettled.settle(change);
                 } else {
-                    self.unsettled.keep(change);
+                    self.unsettled.keep(change, now);
                 }
             }
         }
-        held_back.changes.iter().for_each(|change| self.unsettled.keep(change));
+        held_back.changes.iter().for_each(|change| self.unsettled.keep(change, now));
+        self.unsettled.expire(now);
         rejections
     }
 }

@@ -184,6 +184,10 @@ impl Authority for Servers {
         self.pool.pin().await.map_err(|error| Failure::from(&error))
     }
 
+    async fn pin_to_look(&self) -> Result<Pin, Failure> {
+        self.pool.look().await.map_err(|error| Failure::from(&error))
+    }
+
     fn server(&self, pin: &Pin) -> String {
         pin.server().address().to_string()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -89,10 +90,7 @@ impl<A: Authority> Service<A> {
     ///
     /// The copies are warm afterwards.
     pub async fn check_readiness(&self) {
-        let unready = match self.0.check().await {
-            Ok(()) => Vec::new(),
-            Err(failure) => vec![failure],
-        };
+        let unready = self.0.check().await;
         let mut state = self.0.state();
         for failure in unready.iter().filter(|failure| !state.unready.contains(failure)) {
             warn!(cause = failure.cause.label(), "not ready: {failure}");
@@ -118,28 +116,41 @@ impl<A: Authority> Inner<A> {
         Instant::now() + self.settings.deadline
     }
 
-    /// Everything that a reconcile needs.
-    async fn check(&self) -> Result<(), Failure> {
-        if let Some(credential) = &self.credential {
-            let state = credential.state();
-            if let (None, Some(error)) = (state.expires_in, &state.error) {
-                return Err(Failure::new(Cause::from(error), error.to_string()));
+    /// Whatever a reconcile needs and is not there, each once.
+    async fn check(&self) -> Vec<Failure> {
+        let without_ticket = self.without_ticket();
+        let in_zones = match self.authority.pin_to_look().await {
+            Ok(pin) => {
+                let deadline = self.deadline();
+                join_all(self.settings.policy.zones.iter().map(|zone| self.check_zone(&pin, zone, deadline))).await
+            }
+            Err(failure) => vec![Err(failure)],
+        };
+        let cause = without_ticket.as_ref().map(|failure| failure.cause);
+        let mut unready: Vec<Failure> = without_ticket.into_iter().collect();
+        for failure in in_zones.into_iter().filter_map(Result::err) {
+            // Without a ticket each zone fails for that reason once more.
+            if Some(failure.cause) != cause && !unready.contains(&failure) {
+                unready.push(failure);
             }
         }
-        let pin = self.authority.pin_for_write().await?;
-        let deadline = self.deadline();
-        for zone in &self.settings.policy.zones {
-            match self.settings.read {
-                ReadMode::None => self.authority.reach(&pin, zone).await?,
-                ReadMode::Ldap => {
-                    self.authority.read(&pin, zone, deadline).await?;
-                    // Updates go another way than reads.
-                    self.authority.reach(&pin, zone).await?;
-                }
-                ReadMode::Auto | ReadMode::Transfer => {
-                    self.authority.read(&pin, zone, deadline).await?;
-                }
-            }
+        unready
+    }
+
+    /// Why there is no ticket, where there is none.
+    fn without_ticket(&self) -> Option<Failure> {
+        let state = self.credential.as_ref()?.state();
+        let error = state.error.filter(|_| state.expires_in.is_none())?;
+        Some(Failure::new(Cause::from(&error), error.to_string()))
+    }
+
+    async fn check_zone(&self, pin: &A::Pin, zone: &ZoneName, deadline: Instant) -> Result<(), Failure> {
+        if self.settings.read != ReadMode::None {
+            self.authority.read(pin, zone, deadline).await?;
+        }
+        // Over LDAP, updates go another way than reads.
+        if matches!(self.settings.read, ReadMode::None | ReadMode::Ldap) {
+            self.authority.reach(pin, zone).await?;
         }
         Ok(())
     }
@@ -165,7 +176,8 @@ impl<A: Authority> Inner<A> {
         let mut memory = timeout_at(deadline, self.memory.lock()).await.map_err(|_| waited())?;
         let pin = self.authority.pin_for_write().await?;
         let (authority, policy, metrics) = (&self.authority, &self.settings.policy, self.metrics.as_ref());
-        let means = Means { authority, policy, metrics, deadline, stop: &self.stop };
+        let dry_run = self.settings.dry_run;
+        let means = Means { authority, policy, metrics, dry_run, deadline, stop: &self.stop };
         let Applied { outcome, changed } = Apply::new(means, pin).run(changes, &mut memory, now()).await;
         let now = now();
         let mut state = self.state();

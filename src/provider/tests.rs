@@ -21,6 +21,7 @@ const ZONE: &str = "example.test";
 struct World {
     service: Service<FakeAuthority>,
     authority: FakeAuthority,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
 
@@ -44,8 +45,9 @@ fn world_with(change: impl FnOnce(&mut ServiceSettings)) -> World {
     let mut settings = ServiceSettings { policy, domain_filter, read: ReadMode::Auto, deadline, dry_run: false };
     change(&mut settings);
     let (authority, stop) = (FakeAuthority::new(&[ZONE]), CancellationToken::new());
-    let service = Service::new(settings, authority.clone(), None, Arc::new(Metrics::new()), stop.clone());
-    World { service, authority, stop }
+    let metrics = Arc::new(Metrics::new());
+    let service = Service::new(settings, authority.clone(), None, metrics.clone(), stop.clone());
+    World { service, authority, metrics, stop }
 }
 
 impl World {
@@ -201,6 +203,50 @@ async fn a_zone_that_is_never_read_is_written_all_the_same() {
     assert_eq!(world.apply(&delete).await.unwrap(), []);
     assert_eq!(world.apply(&delete).await.unwrap(), []);
     assert!(!world.held().contains_key(&format!("h1.{ZONE} A")));
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_nothing_as_changed() {
+    let world = world_with(|settings| settings.dry_run = true);
+    world.authority.world().only_prints = true;
+    assert_eq!(world.reconcile(&hosts(0..2)).await.unwrap(), []);
+    let text = world.metrics.scrape(&world.service.gauges()).unwrap();
+    assert!(!text.contains("external_dns_rfc2136_update_records_total{"), "{text}");
+    assert_eq!(world.service.status().zones[0].last_apply, None);
+}
+
+#[tokio::test]
+async fn readiness_names_every_zone_that_is_in_the_way() {
+    let zones = [ZONE, "second.test", "third.test"];
+    let world = world_with(|settings| {
+        settings.policy.zones = ZoneSet::new(zones.iter().map(|zone| zone.parse().unwrap()).collect()).unwrap();
+    });
+    world.service.check_readiness().await;
+    let unready = world.service.unready();
+    assert_eq!(unready.len(), 2, "{unready:?}");
+    for (failure, zone) in unready.iter().zip(&zones[1..]) {
+        assert!(failure.detail.contains(zone), "{failure:?}");
+    }
+}
+
+/// What is guessed of an update that failed is used only where a prerequisite proves the guess.
+#[tokio::test]
+async fn without_prerequisites_a_create_deletes_nothing_that_equals_an_earlier_value() {
+    for prerequisites in [true, false] {
+        let world = world_with(|settings| {
+            settings.read = ReadMode::None;
+            settings.policy.prerequisites = prerequisites;
+        });
+        world.authority.world().is_readable = false;
+        let of = |target| record(&format!("h0.{ZONE}"), "A", target).into_iter().take(1).collect::<Vec<_>>();
+        world.put(&format!("h0.{ZONE}"), "A", "192.0.2.1");
+        world.authority.world().faults.insert(0, Fault::Unreachable);
+        let update = Changes { update_old: of("192.0.2.1"), update_new: of("192.0.2.2"), ..Changes::default() };
+        assert!(world.apply(&update).await.is_err());
+        let _ = world.apply(&Changes { create: of("192.0.2.3"), ..Changes::default() }).await;
+        let held = world.held().remove(&format!("h0.{ZONE} A")).unwrap();
+        assert_eq!(held.contains(&"192.0.2.1".to_owned()), !prerequisites, "{held:?}");
+    }
 }
 
 #[tokio::test]

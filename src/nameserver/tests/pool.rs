@@ -116,6 +116,22 @@ async fn cause_13_a_read_and_the_write_that_follows_use_the_same_server() {
 }
 
 #[tokio::test]
+async fn whoever_only_looks_moves_no_reconcile() {
+    let (mut first, second) = two().await;
+    let pool = pool(Strategy::Sticky, &[&first, &second]);
+    send(&pool.advance().await.unwrap()).await.unwrap();
+    first.stop().await;
+    let look = pool.look().await.unwrap();
+    assert_eq!(send(&look).await.unwrap(), second.address(), "it finds the server that works");
+    assert_eq!(used(&pool), [first.address()]);
+    let status = pool.status();
+    assert!(!status[0].failed && status[0].last_error.is_some(), "told, and left to the reconcile");
+    first.restart().await;
+    assert_eq!(send(&pool.pin().await.unwrap()).await.unwrap(), first.address());
+    assert!(pool.status()[0].last_error.is_none());
+}
+
+#[tokio::test]
 async fn defect_21_the_strategies_use_every_server() {
     let (first, second) = two().await;
     let addresses = |pool: Pool| async move {

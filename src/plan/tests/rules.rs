@@ -338,7 +338,7 @@ fn a_failed_update_that_comes_back_as_a_create_may_start_from_either_value() {
     let policy = zone();
     let mut unsettled = Unsettled::default();
     let tried = update(vec![record(WEB, "A", &["192.0.2.1"])], vec![record(WEB, "A", &["192.0.2.2"])]);
-    intake(&tried, &policy).0.iter().for_each(|change| unsettled.keep(change));
+    intake(&tried, &policy).0.iter().for_each(|change| unsettled.keep(change, SystemTime::UNIX_EPOCH));
     let (mut changes, _) = intake(&create(vec![record(WEB, "A", &["192.0.2.2"])]), &policy);
     unsettled.accept(&mut changes);
     let planned = |held: &str| {
