@@ -121,12 +121,12 @@ fn zones(reader: &mut Reader) -> Option<ZoneSet> {
     let mut is_empty = true;
     for entry in value::items(&text) {
         is_empty = false;
-        match entry.parse::<Name>() {
-            Ok(name) if !name.is_root() && entry.bytes().all(|octet| octet.is_ascii_graphic()) => {
+        match Name::from_unicode(entry) {
+            Ok(name) if !name.is_root() && name.to_undotted().bytes().all(|octet| octet.is_ascii_graphic()) => {
                 zones.push(ZoneName::from(name));
             }
             Ok(_) => {
-                let expected = "a zone such as example.com, in ASCII (xn--...)";
+                let expected = "a zone such as example.com";
                 reader.problem(NAME, Fault::Malformed { found: entry.to_owned(), expected });
             }
             Err(reason) => reader.problem(NAME, Fault::BadName { found: entry.to_owned(), reason }),
@@ -156,8 +156,9 @@ fn protected_names(reader: &mut Reader) -> Option<Vec<ProtectedName>> {
             (None, Some(name)) => (Protection::Subtree, name),
             (None, None) => (Protection::Exact, entry),
         };
-        match name.parse::<Name>() {
-            Ok(_) => names.push(ProtectedName { name: name.to_owned(), effect }),
+        match Name::from_unicode(name) {
+            Ok(_) if name.is_ascii() => names.push(ProtectedName { name: name.to_owned(), effect }),
+            Ok(name) => names.push(ProtectedName { name: name.to_undotted(), effect }),
             Err(reason) => reader.problem(NAME, Fault::BadName { found: entry.to_owned(), reason }),
         }
     }
@@ -191,7 +192,12 @@ fn tls(reader: &mut Reader) -> Option<Option<Tls>> {
 fn domain_filter(reader: &mut Reader, zones: Option<&ZoneSet>) -> Option<DomainFilter> {
     let list = |reader: &Reader, name| {
         let text = reader.text(name).unwrap_or_default();
-        value::items(&text).map(|item| item.trim_end_matches('.').to_ascii_lowercase()).collect::<Vec<_>>()
+        let domain = |item: &str| match Name::from_unicode(item) {
+            // ExternalDNS compares A-labels.
+            Ok(name) if !item.is_ascii() => name.to_undotted(),
+            _ => item.trim_end_matches('.').to_ascii_lowercase(),
+        };
+        value::items(&text).map(domain).collect::<Vec<_>>()
     };
     let mut filter = DomainFilter {
         include: list(reader, "DOMAIN_FILTER"),

@@ -131,6 +131,21 @@ fn a_realm_is_rewritten_with_one_warning_or_refused() {
 }
 
 #[test]
+fn names_in_other_scripts_are_taken_as_a_labels() {
+    let config = with(&[
+        ("RFC2136_ZONE", "Bücher.test,xn--bcher-kva.example"),
+        ("RFC2136_PROTECTED_NAMES", "größe"),
+        ("DOMAIN_FILTER", "kunden.Bücher.test"),
+    ]);
+    let config = config.unwrap().config;
+    let zones: Vec<String> = config.zones.iter().map(ToString::to_string).collect();
+    assert_eq!(zones, ["xn--bcher-kva.example", "xn--bcher-kva.test"]);
+    assert_eq!(config.protected_names[0].name, "xn--gre-6ka8i");
+    assert_eq!(config.domain_filter.include, ["kunden.xn--bcher-kva.test"]);
+    assert!(problems(&[("RFC2136_ZONE", "a\u{200d}.test")]).contains("no valid international domain name"));
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     let text = problems(&[("RFC2136_PORT", "x"), ("RFC2136_ZONE", "a..b"), ("RFC2136_TIMEOUT", "4 years")]);
     for name in ["RFC2136_PORT", "RFC2136_ZONE", "RFC2136_TIMEOUT"] {

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use thiserror::Error;
 
 /// A label is at most 63 octets (RFC 1035 §2.3.4).
@@ -47,6 +48,18 @@ impl Name {
     #[must_use]
     pub fn root() -> Self {
         Self(Box::from([0]))
+    }
+
+    /// Reads a name as people write it: other scripts become A-labels by UTS #46, without its STD3 rules so that `_` stays.
+    ///
+    /// # Errors
+    /// When it is no domain name.
+    pub fn from_unicode(text: &str) -> Result<Self, NameError> {
+        if text.is_ascii() {
+            return text.parse();
+        }
+        let ascii = Uts46::new().to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
+        ascii.map_err(|_| NameError::BadInternational)?.parse()
     }
 
     /// Builds a name from its labels, leftmost first, without the root label.

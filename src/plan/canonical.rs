@@ -1,9 +1,5 @@
 //! The canonical form of names, targets and TTLs, the same for adjust, apply and records.
 
-use std::borrow::Cow;
-
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-
 use super::reason::Reason;
 use crate::api::Endpoint;
 use crate::dns::presentation::{self, is_heritage, joined};
@@ -18,26 +14,14 @@ pub fn canonical_name(text: &str) -> Result<Name, Reason> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Reason::BlankInName);
     }
-    let ascii =
-        if text.is_ascii() { Cow::Borrowed(text) } else { a_labels(text).ok_or(Reason::BadInternationalName)? };
-    let name: Name = ascii.parse()?;
+    let name = Name::from_unicode(text).map_err(|error| match error {
+        NameError::BadInternational => Reason::BadInternationalName,
+        error => error.into(),
+    })?;
     if name.labels().flatten().any(|octet| octet.is_ascii_control() || *octet == b' ') {
         return Err(Reason::BlankInName);
     }
     Ok(name)
-}
-
-/// UTS #46 without the STD3 rules, so that `_` stays.
-fn a_labels(text: &str) -> Option<Cow<'_, str>> {
-    Uts46::new().to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore).ok()
-}
-
-/// Reads a name inside a target.
-fn target_name(text: &str) -> Result<Name, NameError> {
-    if text.is_ascii() {
-        return text.parse();
-    }
-    a_labels(text).ok_or(NameError::BadInternational)?.parse()
 }
 
 /// Reads a record type that can be written.
@@ -55,7 +39,7 @@ pub fn canonical_type(text: &str) -> Result<RecordType, Reason> {
 /// When one is none of the type.
 pub fn canonical_rdata(rtype: RecordType, targets: &[String]) -> Result<Vec<Rdata>, Reason> {
     let read = |target: &String| {
-        presentation::parse_target(rtype, target, target_name)
+        presentation::parse_target(rtype, target, Name::from_unicode)
             .map_err(|source| Reason::BadTarget { target: target.clone(), source })
     };
     let mut rdata = targets.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -109,7 +93,7 @@ pub fn canonical_targets(rtype: RecordType, rdata: &[Rdata]) -> Vec<String> {
 #[must_use]
 pub fn canonical_form(rtype: RecordType, rdata: &Rdata) -> Rdata {
     let target = presentation::render_target(rtype, rdata).ok();
-    let form = target.and_then(|target| presentation::parse_target(rtype, &target, target_name).ok());
+    let form = target.and_then(|target| presentation::parse_target(rtype, &target, Name::from_unicode).ok());
     form.unwrap_or_else(|| rdata.clone())
 }
 
