@@ -1,4 +1,4 @@
-// Package current reconciles as ExternalDNS of the version in go.mod does, from its own packages.
+// Package current reconciles as ExternalDNS of the version in go.mod, or newest.mod, does, from its own packages.
 package current
 
 import (
@@ -21,10 +21,7 @@ import (
 )
 
 // types are all that ExternalDNS knows.
-var types = []string{
-	endpoint.RecordTypeA, endpoint.RecordTypeAAAA, endpoint.RecordTypeCNAME, endpoint.RecordTypeTXT, endpoint.RecordTypeSRV,
-	endpoint.RecordTypeNS, endpoint.RecordTypePTR, endpoint.RecordTypeMX, endpoint.RecordTypeNAPTR, endpoint.RecordTypeDNAME,
-}
+var types = endpoint.KnownRecordTypes
 
 // controller does what controller.Controller does; that package itself needs every source and provider to compile.
 type controller struct {

@@ -24,7 +24,7 @@ func (lab *Lab) Zones() (Contents, TTLs) {
 	lab.t.Helper()
 	contents, ttls := Contents{}, TTLs{}
 	for _, zone := range []string{Zone, SecondZone, ReverseZone} {
-		answer, err := lab.dig("+noall", "+answer", "+tcp", "AXFR", zone)
+		answer, err := lab.dig("+noall", "+answer", "+nosplit", "+tcp", "AXFR", zone)
 		if err != nil || !strings.Contains(answer, "SOA") {
 			lab.t.Fatalf("dig cannot transfer %s: %v\n%s", zone, err, answer)
 		}
