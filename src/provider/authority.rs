@@ -36,13 +36,22 @@ pub trait Authority: Send + Sync + 'static {
     /// The pinned server, for logs and metrics.
     fn server(&self, pin: &Self::Pin) -> String;
 
-    /// Reads a zone, fresh enough to show everything that was done before this call.
+    /// Reads a zone for the caller, fresh enough to show everything that was done before this call, and at least what was
+    /// done by us before it.
     fn read(
         &self,
         pin: &Self::Pin,
         zone: &ZoneName,
         deadline: Instant,
     ) -> impl Future<Output = Result<Arc<ZoneContents>, Failure>> + Send;
+
+    /// Looks whether a zone can be read, which keeps its copy fresh.
+    fn warm(
+        &self,
+        pin: &Self::Pin,
+        zone: &ZoneName,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// As [`read`](Self::read), for who does nothing if the zone holds what is wanted already: only what is known to move
     /// when the zone changes is taken for a proof that it has not.

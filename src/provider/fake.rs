@@ -220,6 +220,10 @@ impl Authority for FakeAuthority {
         Ok(contents)
     }
 
+    async fn warm(&self, pin: &(), zone: &ZoneName, deadline: Instant) -> Result<(), Failure> {
+        self.read(pin, zone, deadline).await.map(drop)
+    }
+
     async fn confirm(&self, pin: &(), zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
         self.read(pin, zone, deadline).await
     }

@@ -41,6 +41,17 @@ pub struct ServersSettings {
     pub dry_run: bool,
 }
 
+/// What a zone is read for.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    /// To show it to the caller.
+    List,
+    /// To see that it can be read.
+    Look,
+    /// To decide from it that nothing is to be done.
+    Confirm,
+}
+
 impl Servers {
     /// These servers, nothing known yet.
     #[must_use]
@@ -117,7 +128,7 @@ impl Servers {
         pin: &Pin,
         zone: &ZoneName,
         deadline: Instant,
-        strictly: bool,
+        wish: Wish,
     ) -> Result<Arc<ZoneContents>, Failure> {
         if self.settings.read == ReadMode::None {
             return Err(Failure::new(Cause::TransferRefused, format!("zone {zone}: RFC2136_READ=none reads no zone")));
@@ -127,10 +138,10 @@ impl Servers {
             let source = self.sources.of(server.clone());
             let span = tracing::info_span!("zone", %zone, server = %server.address());
             let reading = async {
-                if strictly {
-                    self.copies.confirm(zone, &source, deadline).await
-                } else {
-                    self.copies.read_anew(zone, &source, deadline).await
+                match wish {
+                    Wish::List => self.copies.list(zone, &source, deadline).await,
+                    Wish::Look => self.copies.warm(zone, &source, deadline).await,
+                    Wish::Confirm => self.copies.confirm(zone, &source, deadline).await,
                 }
             };
             match reading.instrument(span).await {
@@ -193,11 +204,15 @@ impl Authority for Servers {
     }
 
     async fn read(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
-        self.read_by(pin, zone, deadline, false).await
+        self.read_by(pin, zone, deadline, Wish::List).await
+    }
+
+    async fn warm(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<(), Failure> {
+        self.read_by(pin, zone, deadline, Wish::Look).await.map(drop)
     }
 
     async fn confirm(&self, pin: &Pin, zone: &ZoneName, deadline: Instant) -> Result<Arc<ZoneContents>, Failure> {
-        self.read_by(pin, zone, deadline, true).await
+        self.read_by(pin, zone, deadline, Wish::Confirm).await
     }
 
     async fn reach(&self, pin: &Pin, zone: &ZoneName) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -20,6 +20,9 @@ use crate::dns::ZoneName;
 use crate::gss::Credential;
 use crate::metrics::{Gauges, Metrics, ServerGauges, ZoneGauges};
 use crate::plan::{self, Policy, Register};
+
+/// The part of a request's time in which zones are read; in the rest their list is made and sent.
+const READING: f64 = 5.0 / 6.0;
 
 /// What a service is made of.
 #[derive(Debug, Clone)]
@@ -146,7 +149,7 @@ impl<A: Authority> Inner<A> {
 
     async fn check_zone(&self, pin: &A::Pin, zone: &ZoneName, deadline: Instant) -> Result<(), Failure> {
         if self.settings.read != ReadMode::None {
-            self.authority.read(pin, zone, deadline).await?;
+            self.authority.warm(pin, zone, deadline).await?;
         }
         // Over LDAP, updates go another way than reads.
         if matches!(self.settings.read, ReadMode::None | ReadMode::Ldap) {
@@ -160,10 +163,10 @@ impl<A: Authority> Inner<A> {
         if self.settings.read == ReadMode::None {
             return Ok(endpoints);
         }
-        let deadline = self.deadline();
+        let deadline = Instant::now() + self.settings.deadline.mul_f64(READING);
         let pin = self.authority.pin_for_read().await?;
-        for zone in &self.settings.policy.zones {
-            let contents = self.authority.read(&pin, zone, deadline).await?;
+        let zones = self.settings.policy.zones.iter().map(|zone| self.authority.read(&pin, zone, deadline));
+        for contents in try_join_all(zones).await? {
             endpoints.extend(plan::list(&contents, &self.settings.policy));
         }
         Ok(endpoints)

@@ -5,7 +5,8 @@
 //! ```text
 //! ExternalDNS waits       |------------------------------------ 15 s ---|  then it exits
 //! a request is answered   |----------------------------- 12 s --|          503, here ([`deadline`])
-//! an apply or read stops  |----------------------------- 12 s --|          at a message boundary, in `provider`
+//! an apply stops          |----------------------------- 12 s --|          at a message boundary, in `provider`
+//! a read is waited for    |------------------------ 10 s --|               then it is what ended last, or 503
 //! one exchange            |-- 4 s --|-- 4 s --| ...                        timeout, in `nameserver`
 //! ```
 //!

@@ -13,6 +13,8 @@ pub(super) struct Entry<M, E> {
     refresh: Option<Refresh<E>>,
     /// Whether the marker moves when the zone changes, once that was seen.
     moves: Option<bool>,
+    /// Whether what the last refresh brought was shown to the caller.
+    is_listed: bool,
     /// Why the last refresh failed.
     pub(super) failure: Option<E>,
 }
@@ -42,7 +44,7 @@ pub(super) struct Refresh<E> {
 
 impl<M, E> Default for Entry<M, E> {
     fn default() -> Self {
-        Self { known: None, refresh: None, moves: None, failure: None }
+        Self { known: None, refresh: None, moves: None, is_listed: false, failure: None }
     }
 }
 
@@ -61,6 +63,16 @@ impl<M: Clone + PartialEq, E: Clone> Entry<M, E> {
     /// The copy, unless an update whose outcome is unknown may have changed the zone since.
     pub(super) fn trusted(&self) -> Option<ZoneCopy> {
         self.known.as_ref().filter(|known| !known.doubtful).map(|known| known.copy.clone())
+    }
+
+    /// The copy, if the last refresh succeeded after the caller's last list.
+    pub(super) fn unlisted(&self) -> Option<ZoneCopy> {
+        self.trusted().filter(|_| !self.is_listed && self.failure.is_none())
+    }
+
+    /// Notes that the caller is shown the copy.
+    pub(super) const fn listed(&mut self) {
+        self.is_listed = true;
     }
 
     /// The refresh under way; none when its task died.
@@ -85,6 +97,7 @@ impl<M: Clone + PartialEq, E: Clone> Entry<M, E> {
         let refresh = self.refresh.take();
         let refreshed = result.inspect_err(|error| self.failure = Some(error.clone()))?;
         self.failure = None;
+        self.is_listed = false;
         self.watch_marker(&refreshed);
         let (later, outdated) = refresh.map(|refresh| (refresh.later, refresh.outdated)).unwrap_or_default();
         let mut known = match (refreshed.kind, self.known.take()) {

@@ -221,6 +221,35 @@ impl<S: ZoneSource> ZoneCopies<S> {
         self.read_since(Asked { since, strictly: false }, zone, source, deadline).await
     }
 
+    /// As [`read_anew`](Self::read_anew), for who is shown the zone again and again: a large one that never stands still
+    /// may take longer than a caller waits. At the deadline it is the version whose refresh ended since the last list, so
+    /// that no list is older than the one before, with our own updates since.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn list(&self, zone: &ZoneName, source: &S, deadline: Instant) -> Result<ZoneCopy, ReadError<S::Error>> {
+        let read = self.read_anew(zone, source, deadline).await;
+        let mut known = self.lock();
+        let entry = known.entry(zone, source.address());
+        let copy = read.or_else(|error| match error {
+            ReadError::Deadline => entry.unlisted().ok_or(error),
+            error => Err(error),
+        })?;
+        entry.listed();
+        Ok(copy)
+    }
+
+    /// Has the copy refreshed, for who only wants to know that it can be read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn warm(&self, zone: &ZoneName, source: &S, deadline: Instant) -> Result<ZoneCopy, ReadError<S::Error>> {
+        self.read_anew(zone, source, deadline).await.or_else(|error| match error {
+            ReadError::Deadline => self.lock().entry(zone, source.address()).unlisted().ok_or(error),
+            error => Err(error),
+        })
+    }
+
     /// As [`read_anew`](Self::read_anew), for who does nothing if nothing has changed: a marker that stands still proves
     /// that only where it has been seen to move with the zone.
     ///

@@ -230,6 +230,46 @@ async fn a_read_outlives_who_waits_for_it_and_the_next_read_takes_its_result() {
 }
 
 #[tokio::test]
+async fn a_zone_that_is_slow_and_never_still_is_listed_as_it_was_at_the_last_transfer_and_never_twice() {
+    let (copies, server) = (ZoneCopies::new(), Arc::new(Server::gated("ns1.test")));
+    let list = async |deadline| copies.list(&zone(), &server, deadline).await;
+    assert_eq!(list(soon()).await, Err(ReadError::Deadline), "there is none yet");
+    for serial in 1..4 {
+        // Each transfer ends between two lists, and never while one waits.
+        server.gate.as_ref().unwrap().notify_one();
+        while copies.lock().entries[&key(&zone(), &server.address)].refresh().is_some() {
+            tokio::task::yield_now().await;
+        }
+        server.faults.lock().unwrap().push_back(Fault::NoDifferences);
+        server.moves_to(serial + 1);
+        copies.apply(&server.address, &adding(100));
+        let listed = list(soon()).await.unwrap();
+        let expected = [server.hosts_of(serial), vec![100]].concat();
+        assert_eq!(*listed.contents, version(serial, &expected), "with our own update");
+        assert_eq!(list(soon()).await, Err(ReadError::Deadline), "nothing new has ended");
+        assert_eq!(copies.warm(&zone(), &server, soon()).await, Err(ReadError::Deadline));
+    }
+}
+
+#[tokio::test]
+async fn what_is_doubted_or_could_not_be_refreshed_is_not_listed_at_the_deadline() {
+    for doubted in [true, false] {
+        let (copies, server) = (ZoneCopies::new(), Arc::new(Server::gated("ns1.test")));
+        let unlisted = Version { contents: Arc::new(version(1, &[1])), marker: 1 };
+        copies.put(&server.address, unlisted, SystemTime::UNIX_EPOCH);
+        server.moves_to(2);
+        if doubted {
+            copies.invalidate(&zone(), &server.address);
+        } else {
+            server.fails_with(Fault::Refused);
+            assert_eq!(copies.warm(&zone(), &server, later()).await, Err(ReadError::Source(Fault::Refused)));
+        }
+        server.fails_with(Fault::NoDifferences);
+        assert_eq!(copies.list(&zone(), &server, soon()).await, Err(ReadError::Deadline));
+    }
+}
+
+#[tokio::test]
 async fn all_who_wait_share_one_transfer() {
     let (copies, server) = (Arc::new(ZoneCopies::new()), Arc::new(Server::gated("ns1.test")));
     let readers: Vec<_> = (0..8)

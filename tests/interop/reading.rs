@@ -1,8 +1,10 @@
 //! `GET /records` is the whole truth or an error.
 
+use std::time::Duration;
+
 use hickory_proto::rr::RecordType;
 
-use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Message, Named, Settings, Sidecar, Zone};
+use crate::support::{Action, Changes, Endpoint, Forwarder, Kdc, Message, Named, Settings, Sidecar, Zone, wait_until};
 
 /// ACL of the transfer that lets one principal in.
 const EXTERNALDNS_ONLY: &str = r#"key "externaldns\@EXAMPLE.TEST";"#;
@@ -115,6 +117,38 @@ fn a_transfer_cut_off_before_its_closing_soa_is_never_a_short_list() {
     refuses(&sidecar, &causes);
     forwarder.pass();
     assert_eq!(sidecar.records().len(), 12_001);
+}
+
+/// No transfer ends within the time of one request, and there is always something newer.
+#[test]
+fn a_large_zone_that_is_slow_and_never_still_is_listed_nevertheless() {
+    let kdc = Kdc::start();
+    let named = Named::options().gss(&kdc).option("provide-ixfr no;").zone(large_zone(12_000)).start();
+    let forwarder = Forwarder::start(named.socket());
+    let mut foreign = 0;
+    forwarder.on_message(|message| {
+        if message.question.as_ref().is_some_and(|question| asks_for_transfer(question)) {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        Action::Pass
+    });
+    let settings = Settings::keytab(&kdc, &named, &["example.test"])
+        .servers(&[&forwarder.server(named.host())], &["example.test"])
+        .set("RFC2136_TIMEOUT", "1500ms")
+        .set("WEBHOOK_DEADLINE", "2s");
+    let sidecar = settings.start();
+    let mut listed = Vec::new();
+    wait_until("it is listed twice", Duration::from_secs(120), || {
+        foreign += 1;
+        named.nsupdate(&format!("update add foreign{foreign}.example.test 60 A 192.0.2.1"));
+        let answer = sidecar.get("/records");
+        match answer.status {
+            200 => listed.push(answer.json().as_array().unwrap().len()),
+            _ => assert_eq!(answer.json()["cause"], "deadline", "{answer:?}"),
+        }
+        listed.len() == 2
+    });
+    assert!(listed.is_sorted_by(|older, newer| older < newer) && listed[1] > 12_000, "{listed:?}");
 }
 
 #[test]
