@@ -56,10 +56,14 @@ struct Line {
     used: Arc<AtomicBool>,
 }
 
-/// A signed request, and where its answer goes.
+/// Makes the octets of a request, signed.
+type Sign = Box<dyn FnMut() -> Result<Vec<u8>, Fault> + Send>;
+
+/// A request, and where its answer goes.
 struct Call {
     id: u16,
-    message: Vec<u8>,
+    /// Called when it is its turn, so that messages arrive in the order in which they are signed: Samba refuses others.
+    sign: Sign,
     told: oneshot::Sender<Result<Vec<u8>, Lost>>,
 }
 
@@ -126,10 +130,14 @@ impl Lines {
         *self.lock() = Kept::Nothing;
     }
 
-    /// Sends a request over the connection that is shared, and receives its answer.
-    pub(super) async fn ask(self: &Arc<Self>, id: u16, message: Vec<u8>) -> Result<Vec<u8>, Lost> {
+    /// Has a request signed and sent over the connection that is shared, and receives its answer.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        id: u16,
+        sign: impl FnMut() -> Result<Vec<u8>, Fault> + Send + 'static,
+    ) -> Result<Vec<u8>, Lost> {
         let (told, answer) = oneshot::channel();
-        if let Err(call) = self.take_call(Call { id, message, told }) {
+        if let Err(call) = self.take_call(Call { id, sign: Box::new(sign), told }) {
             let unsent = |fault| Lost { sent: Sent::Nothing, fault, closed: false };
             let limit = self.settings.timeout;
             let turn = timeout(limit, self.opening.lock()).await;
@@ -275,7 +283,7 @@ impl Task {
         matches!(kept, Kept::Shared(line) if Arc::ptr_eq(&line.used, &self.used))
     }
 
-    async fn take(&mut self, connection: &mut Connection, call: Call) -> Result<(), Fault> {
+    async fn take(&mut self, connection: &mut Connection, mut call: Call) -> Result<(), Fault> {
         let is_on_probation = self.lines.is_on_probation();
         let must_wait =
             if is_on_probation { !self.in_flight.is_empty() } else { self.in_flight.contains_key(&call.id) };
@@ -287,19 +295,27 @@ impl Task {
             self.held_up.push_back(call);
             return Err(Fault::Closed);
         }
-        let Call { id, message, told } = call;
+        let message = match (call.sign)() {
+            Ok(message) => message,
+            Err(fault) => {
+                // Which says nothing of the connection.
+                let _ = call.told.send(Err(Lost { sent: Sent::Nothing, fault, closed: false }));
+                return Ok(());
+            }
+        };
         match connection.write(&message).await {
             Ok(()) => {
-                self.in_flight.insert(id, Waiting { due: Instant::now() + connection.timeout(), told });
+                let waiting = Waiting { due: Instant::now() + connection.timeout(), told: call.told };
+                self.in_flight.insert(call.id, waiting);
                 self.is_crowded |= self.in_flight.len() > 1;
                 Ok(())
             }
             Err(fault) => {
                 if matches!(fault, Fault::Silent(_)) {
-                    self.in_flight.insert(id, Waiting { due: Instant::now(), told });
+                    self.in_flight.insert(call.id, Waiting { due: Instant::now(), told: call.told });
                 } else {
                     // What was not written to its end cannot be read by the server.
-                    self.held_up.push_back(Call { id, message, told });
+                    self.held_up.push_back(call);
                 }
                 Err(fault)
             }
@@ -374,8 +390,8 @@ mod tests {
         (listener, lines)
     }
 
-    fn request(id: u8) -> Vec<u8> {
-        vec![0x12, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id]
+    fn request(id: u8) -> impl FnMut() -> Result<Vec<u8>, Fault> + Send + 'static {
+        move || Ok(vec![0x12, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, id])
     }
 
     /// Whoever closes a connection need not be dead, but whoever does nothing else is.
@@ -445,11 +461,40 @@ mod tests {
         tokio::join!(client, server);
     }
 
+    /// Many at once, from many threads.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn requests_arrive_in_the_order_in_which_they_are_signed() {
+        let (listener, lines) = listen().await;
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for order in 0..200_u8 {
+                let mut framed = [0; 15];
+                stream.read_exact(&mut framed).await.unwrap();
+                assert_eq!(framed[14], order);
+                framed[4] |= 0x80;
+                stream.write_all(&framed).await.unwrap();
+            }
+        });
+        let signed = Arc::new(AtomicUsize::new(0));
+        let asking = (0..200_u8).map(|id| {
+            let (lines, signed) = (Arc::clone(&lines), Arc::clone(&signed));
+            let sign = move || {
+                let order = u8::try_from(signed.fetch_add(1, Ordering::SeqCst)).unwrap();
+                Ok(vec![0x12, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, order])
+            };
+            tokio::spawn(async move { lines.ask(0x1200 + u16::from(id), sign).await.map(drop) })
+        });
+        for asked in join_all(asking.collect::<Vec<_>>()).await {
+            asked.unwrap().unwrap();
+        }
+        server.await.unwrap();
+    }
+
     /// Two of many requests in flight may have got the same id by chance.
     #[tokio::test]
     async fn a_request_waits_while_another_of_its_id_is_in_flight() {
         let (listener, lines) = listen().await;
-        let request = |last: u8| vec![0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        let request = |last: u8| move || Ok(vec![0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             for _ in 0..2 {

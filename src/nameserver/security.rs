@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
 use super::error::Fault;
@@ -102,11 +103,15 @@ pub(super) struct Context {
     pub(super) established: Instant,
     pub(super) lifetime: Duration,
     inner: Mutex<Box<dyn SecurityContext>>,
+    /// Shared by requests over one connection, where they arrive as they are signed; a request over another connection has
+    /// it alone until it is answered. Samba refuses what was signed before a message that it has seen already.
+    order: tokio::sync::RwLock<()>,
 }
 
 impl Context {
     pub(super) fn new(name: Name, lifetime: Duration, inner: Box<dyn SecurityContext>) -> Self {
-        Self { name, established: Instant::now(), lifetime, inner: Mutex::new(inner) }
+        let order = tokio::sync::RwLock::new(());
+        Self { name, established: Instant::now(), lifetime, inner: Mutex::new(inner), order }
     }
 
     /// Time left until the first of context, ticket and server's key ends.
@@ -126,6 +131,22 @@ impl Context {
 }
 
 impl Key {
+    /// Waits until a request over the connection that all share may be signed; held until it is answered.
+    pub(super) async fn in_order(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        match self {
+            Self::Gss(context) => Some(context.order.read().await),
+            Self::Hmac { .. } => None,
+        }
+    }
+
+    /// Waits until a request over a connection of its own may be signed; held until it is answered.
+    pub(super) async fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        match self {
+            Self::Gss(context) => Some(context.order.write().await),
+            Self::Hmac { .. } => None,
+        }
+    }
+
     pub(super) fn name(&self) -> &Name {
         match self {
             Self::Gss(context) => &context.name,

@@ -201,20 +201,38 @@ impl Session {
 
     /// Sends a request with a key that is good, and waits for its answer.
     async fn ask(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
-        match self.attempt(request, self.key_for(request).await?).await {
-            Err(failure) if self.has_ended(&failure) => self.attempt(request, self.key_for(request).await?).await,
+        match self.ask_once(request).await {
+            Err(failure) if self.has_ended(&failure) => self.ask_once(request).await,
             outcome => outcome,
         }
     }
 
+    async fn ask_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
+        let key = self.key_for(request).await?;
+        let _order = match &key {
+            Some(key) => key.in_order().await,
+            None => None,
+        };
+        self.attempt(request, key.clone()).await
+    }
+
     /// One request, signed with this key; over a new connection where the server has closed the one in use.
-    async fn attempt(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Arrival, Failure> {
+    async fn attempt(&self, request: &Request<'_>, key: Option<Key>) -> Result<Arrival, Failure> {
         let id = id_of(request.octets).map_err(|fault| (Sent::Nothing, fault))?;
         let mut losses = 0;
         loop {
-            let (octets, signed) = sign(key.as_mut(), request.octets).map_err(|fault| (Sent::Nothing, fault))?;
-            match self.lines.ask(id, octets).await {
-                Ok(octets) => return Ok(Arrival { octets, signed, repeated: losses > 0 }),
+            let signed = Arc::new(Mutex::new(None));
+            let (mut key, message, kept) = (key.clone(), request.octets.to_vec(), Arc::clone(&signed));
+            let sign = move || {
+                let (octets, signed) = sign(key.as_mut(), &message)?;
+                *lock(&kept) = signed;
+                Ok(octets)
+            };
+            match self.lines.ask(id, sign).await {
+                Ok(octets) => {
+                    let signed = lock(&signed).take();
+                    return Ok(Arrival { octets, signed, repeated: losses > 0 });
+                }
                 // A few connections without an answer are the end, so that this comes to one.
                 Err(Lost { sent: Sent::Nothing, closed: true, .. }) => {}
                 Err(Lost { closed: true, .. }) if request.repeatable && losses < MAX_REPEATS => losses += 1,

@@ -28,7 +28,14 @@ impl Session {
         loop {
             let attempt = transfer(random_id());
             let request = Request { octets: &attempt.request(), signed, repeatable: true };
-            let start = self.start(&request).await.map_err(|failure| self.error(failure))?;
+            let start = match self.start(&request).await {
+                Ok(start) => start,
+                Err((_, Fault::Send(_) | Fault::Closed | Fault::Receive(_))) if !repeated => {
+                    repeated = true;
+                    continue;
+                }
+                Err(failure) => return Err(self.error(failure)),
+            };
             let key = start.signed.as_ref().map(|(key, _)| key.clone());
             match (self.receive_transfer(attempt, &request, start).await, key) {
                 (Err(Fault::Rejected { error, .. }), Some(key)) if !renegotiated && self.forgets(&key, error) => {
@@ -45,10 +52,19 @@ impl Session {
 
     /// Sends the request with a key that is good, and waits for the first message.
     async fn start(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, Failure> {
-        match self.start_with(request, self.key_for(request).await?).await {
-            Err(failure) if self.has_ended(&failure) => self.start_with(request, self.key_for(request).await?).await,
+        match self.start_once(request).await {
+            Err(failure) if self.has_ended(&failure) => self.start_once(request).await,
             outcome => outcome,
         }
+    }
+
+    async fn start_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, Failure> {
+        let key = self.key_for(request).await?;
+        let _order = match &key {
+            Some(key) => key.alone().await,
+            None => None,
+        };
+        self.start_with(request, key.clone()).await
     }
 
     /// Over the idle connection, or over a new one where that is gone.

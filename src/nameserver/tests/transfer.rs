@@ -83,6 +83,18 @@ async fn a_transfer_whose_connection_ends_is_asked_for_once_more_and_then_cut_of
 }
 
 #[tokio::test]
+async fn a_transfer_whose_new_connection_ends_before_the_first_message_is_asked_for_once_more() {
+    for end in [Reaction::Close, Reaction::Half] {
+        let fake = FakeServer::start().await;
+        let server = fake.client(hmac());
+        fake.then([end.clone(), Reaction::Stream(vec![([SOA, NS, SOA].concat(), true)])]);
+        assert_eq!(server.transfer(&zone()).await.unwrap().record_count(), 2);
+        fake.then([end.clone(), end.clone(), end]);
+        assert!(server.transfer(&zone()).await.unwrap_err().is_transport());
+    }
+}
+
+#[tokio::test]
 async fn a_refused_transfer_is_told_as_such_signed_or_not() {
     let fake = FakeServer::start().await;
     let server = fake.client(hmac());

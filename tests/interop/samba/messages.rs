@@ -2,7 +2,7 @@
 
 use hickory_proto::op::OpCode;
 
-use super::{BACKENDS, host};
+use super::{BACKENDS, ZONES, host};
 use crate::support::{Backend, Changes, InnerForwarder, Samba, Sidecar};
 
 /// What a message to a server that may be Samba never exceeds.
@@ -82,5 +82,17 @@ fn a_context_that_a_restarted_controller_has_lost_is_replaced_and_nobody_notices
         sidecar.apply_all(&Changes::new().create(&host(2)));
         assert_eq!(sidecar.logged("security context established"), 2, "{backend:?}: {}", sidecar.log());
         assert_eq!(samba.held("h2.second.test", "A"), ["192.0.2.1"]);
+    }
+}
+
+/// Samba refuses what was signed before a message that it has seen already, so that transfers over connections of their own
+/// must not overtake each other.
+#[test]
+fn zones_that_are_read_side_by_side_share_one_context() {
+    let samba = Samba::start(Backend::Internal);
+    for _ in 0..6 {
+        let sidecar = samba.settings(&ZONES).start();
+        sidecar.records();
+        assert_eq!(sidecar.logged("security context established"), 1, "{}", sidecar.log());
     }
 }
