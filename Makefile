@@ -12,7 +12,7 @@ CRANE = $(TARGET)/crane-0.22.1/crane
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-samba test check interop conformance manifests image imagetest bench bench-samba fuzz deny msrv \
+.PHONY: help demo demo-samba test check interop soak conformance manifests image imagetest bench bench-samba fuzz deny msrv \
 	minimal licences sbom publish tagged notes setup
 
 # Makes sure that cargo has the subcommand $(1).
@@ -49,6 +49,10 @@ check: ## format, lints, documentation, and the licences and sources of the depe
 interop: ## runs only the tests on real servers
 	@$(SETUP) build servers samba
 	cargo test --locked --no-fail-fast --test interop -- --test-threads 6
+
+soak: ## has two owners change one zone 1,000 times each, on BIND and Samba, one of them killed again and again
+	@$(SETUP) build servers samba
+	SOAK=$(or $(SOAK),1000) cargo test --locked --test interop -- soak
 
 conformance: ## drives the sidecar with ExternalDNS's own client, registry and planner
 	@$(SETUP) build servers samba go

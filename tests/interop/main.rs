@@ -26,6 +26,7 @@ mod record_types;
 mod retries;
 mod samba;
 mod signatures;
+mod soak;
 mod tls;
 mod tree;
 mod type_changes;

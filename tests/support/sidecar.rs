@@ -6,8 +6,10 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::changes::{Changes, Endpoint};
@@ -255,6 +257,37 @@ impl Sidecar {
     /// `GET path` on the webhook port.
     pub fn get(&self, path: &str) -> Response {
         self.fetch(&format!("{}{path}", self.webhook))
+    }
+
+    /// `GET /records`, where the sidecar may be killed meanwhile.
+    pub fn try_records(&self) -> Option<Vec<Value>> {
+        let url = format!("{}/records", self.webhook);
+        let text = self.inside(|| {
+            let mut answer = self.agent.get(&url).header("Accept", MEDIA_TYPE).call().ok()?;
+            let text = answer.body_mut().read_to_string().ok()?;
+            (answer.status() == 200).then_some(text)
+        });
+        serde_json::from_str(&text?).ok()
+    }
+
+    /// `POST /records`, where the sidecar may be killed meanwhile: the status.
+    pub fn try_apply(&self, changes: &Changes) -> Option<u16> {
+        let url = format!("{}/records", self.webhook);
+        let body = changes.body();
+        self.inside(|| {
+            let answer = self.agent.post(&url).header("Content-Type", MEDIA_TYPE).send(&body);
+            answer.ok().map(|answer| answer.status().as_u16())
+        })
+    }
+
+    /// SIGKILL after a while, whatever it is doing.
+    pub fn kill_after(&self, delay: Duration) -> JoinHandle<()> {
+        let pid = Pid::from_raw(i32::try_from(self.daemon.pid()).unwrap()).unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            // It is a child that nobody has waited for, so that the number is its own.
+            kill_process(pid, Signal::KILL).unwrap();
+        })
     }
 
     /// `GET path` on the admin port.
