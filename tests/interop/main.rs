@@ -19,6 +19,7 @@ mod kerberos;
 mod large;
 mod messages;
 mod modes;
+mod others;
 mod ownership;
 mod reading;
 mod realm;

@@ -7,8 +7,9 @@ set -eu
 build='libkrb5-dev libclang-dev pkg-config gcc libc6-dev'
 # named, dig and nsupdate; a KDC with kadmin.local; setpriv, which ends servers with the test.
 demo='bind9 bind9-dnsutils krb5-kdc krb5-admin-server util-linux'
-# In addition: kinit, certificates for DNS over TLS, network namespaces, ps, another time of day, promtool.
-servers="$demo bind9-utils krb5-user openssl iproute2 procps faketime prometheus"
+# In addition: kinit, certificates for DNS over TLS, network namespaces, ps, another time of day, promtool, other servers.
+servers="$demo bind9-utils krb5-user openssl iproute2 procps faketime prometheus knot pdns-server pdns-backend-sqlite3
+    sqlite3"
 samba='samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba
     python3-markdown ldb-tools tdb-tools'
 # Samba's internal DNS and dig, in a network namespace.
