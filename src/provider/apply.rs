@@ -12,7 +12,8 @@ use tracing::{Instrument as _, info, warn};
 
 use super::authority::{Authority, Seen};
 use super::memory::Memory;
-use super::status::Rejection;
+use super::service::now;
+use super::status::{ChangeEntry, History, Rejection, seconds};
 use super::{Cause, Failure};
 use crate::api::Changes;
 use crate::dns::{Name, ZoneContents, ZoneName};
@@ -42,7 +43,16 @@ pub(super) struct Means<'a, A: Authority> {
 pub(super) struct Apply<'a, A: Authority> {
     means: Means<'a, A>,
     pin: A::Pin,
-    changed: BTreeSet<ZoneName>,
+    changed: Changed,
+}
+
+/// What an apply has changed.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// The zones.
+    pub(super) zones: BTreeSet<ZoneName>,
+    /// The record sets that were changed last.
+    pub(super) history: History,
 }
 
 /// What came of an apply.
@@ -50,13 +60,13 @@ pub(super) struct Apply<'a, A: Authority> {
 pub(super) struct Applied {
     /// What was rejected; or what stopped the whole apply, and what was applied until then stays.
     pub(super) outcome: Result<Vec<Rejection>, Failure>,
-    /// Zones of which something was changed.
-    pub(super) changed: BTreeSet<ZoneName>,
+    /// What was changed.
+    pub(super) changed: Changed,
 }
 
 impl<'a, A: Authority> Apply<'a, A> {
-    pub(super) const fn new(means: Means<'a, A>, pin: A::Pin) -> Self {
-        Self { means, pin, changed: BTreeSet::new() }
+    pub(super) fn new(means: Means<'a, A>, pin: A::Pin) -> Self {
+        Self { means, pin, changed: Changed::default() }
     }
 
     /// Applies what can be applied.
@@ -115,7 +125,7 @@ impl<A: Authority> Means<'_, A> {
         })
     }
 
-    fn note(&self, pin: &A::Pin, note: &Note, changed: &mut BTreeSet<ZoneName>) {
+    fn note(&self, pin: &A::Pin, note: &Note, changed: &mut Changed) {
         match note {
             Note::Remember(batch) => {
                 let update = batch.zone().map(|zone| batch.update(zone));
@@ -124,7 +134,13 @@ impl<A: Authority> Means<'_, A> {
             Note::Doubt(zone) => self.authority.doubt(pin, zone),
             Note::Tell(step) => {
                 if !self.dry_run {
-                    changed.insert(step.zone.clone());
+                    changed.zones.insert(step.zone.clone());
+                    changed.history.keep(step.planned.iter().map(|planned| ChangeEntry {
+                        at: seconds(now()),
+                        op: planned.op.label(),
+                        name: planned.name.to_undotted(),
+                        record_type: planned.rtype.to_string(),
+                    }));
                 }
                 self.tell(pin, step);
             }

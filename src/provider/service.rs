@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
 use super::memory::Memory;
-use super::status::{CredentialStatus, RecordKey, Rejection, Status, StatusEntry, seconds};
+use super::status::{CredentialStatus, History, RecordKey, Rejection, Status, StatusEntry, seconds};
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::config::ReadMode;
@@ -62,6 +62,7 @@ struct State {
     dropped: Register<RecordKey, Failure>,
     unready: Vec<Failure>,
     last_apply: BTreeMap<ZoneName, SystemTime>,
+    history: History,
 }
 
 impl<A: Authority> Clone for Service<A> {
@@ -86,6 +87,7 @@ impl<A: Authority> Service<A> {
             dropped: Register::default(),
             unready: vec![not_checked],
             last_apply: BTreeMap::new(),
+            history: History::default(),
         };
         let memory = tokio::sync::Mutex::default();
         let inner = Inner { settings, authority, credential, metrics, stop, memory, state: Mutex::new(state) };
@@ -192,7 +194,8 @@ impl<A: Authority> Inner<A> {
         let Applied { outcome, changed } = Apply::new(means, pin).run(changes, &mut memory, now()).await;
         let now = now();
         let mut state = self.state();
-        state.last_apply.extend(changed.into_iter().map(|zone| (zone, now)));
+        state.last_apply.extend(changed.zones.into_iter().map(|zone| (zone, now)));
+        state.history.keep(changed.history.entries().into_iter().rev());
         let rejections = outcome?;
         let told: BTreeSet<_> =
             state.rejected.replace(rejections.iter().cloned().map(Into::into), now).into_iter().collect();
@@ -236,7 +239,7 @@ fn status_entries(register: &Register<RecordKey, Failure>) -> Vec<StatusEntry> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "/status tells since when an entry stands, and back-off goes by it")]
-fn now() -> SystemTime {
+pub(super) fn now() -> SystemTime {
     SystemTime::now()
 }
 
@@ -298,6 +301,7 @@ impl<A: Authority> Provider for Service<A> {
             credential: inner.credential_status(),
             rejected: status_entries(&state.rejected),
             dropped: status_entries(&state.dropped),
+            changes: state.history.entries(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What `/status` tells: zones, servers, credential, and every record that is currently rejected.
 
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -62,6 +63,44 @@ pub struct Status {
     pub rejected: Vec<StatusEntry>,
     /// Endpoints that the last adjust left out.
     pub dropped: Vec<StatusEntry>,
+    /// What was changed last, the latest first.
+    pub changes: Vec<ChangeEntry>,
+}
+
+/// A record set that was changed, in `/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeEntry {
+    /// When, seconds since 1970.
+    pub at: u64,
+    /// What was done: `create`, `update` or `delete`.
+    pub op: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+}
+
+/// So many changes are told.
+const CHANGES: usize = 50;
+
+/// The changes made last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History(VecDeque<ChangeEntry>);
+
+impl History {
+    /// Keeps what was changed at this time, in the order in which it was.
+    pub(super) fn keep(&mut self, changed: impl IntoIterator<Item = ChangeEntry>) {
+        for entry in changed {
+            self.0.truncate(CHANGES - 1);
+            self.0.push_front(entry);
+        }
+    }
+
+    /// The latest first.
+    pub(super) fn entries(&self) -> Vec<ChangeEntry> {
+        self.0.iter().cloned().collect()
+    }
 }
 
 /// A zone in `/status`.

@@ -212,7 +212,22 @@ async fn a_dry_run_counts_nothing_as_changed() {
     assert_eq!(world.reconcile(&hosts(0..2)).await.unwrap(), []);
     let text = world.metrics.scrape(&world.service.gauges()).unwrap();
     assert!(!text.contains("external_dns_rfc2136_update_records_total{"), "{text}");
-    assert_eq!(world.service.status().zones[0].last_apply, None);
+    let status = world.service.status();
+    assert_eq!((status.zones[0].last_apply, status.changes), (None, vec![]));
+}
+
+#[tokio::test]
+async fn the_fifty_changes_made_last_are_told_the_latest_first() {
+    let world = world();
+    assert_eq!(world.reconcile(&hosts(0..30)).await.unwrap(), []);
+    let gone = Changes { delete: hosts(0..1).create, ..Changes::default() };
+    assert_eq!(world.reconcile(&gone).await.unwrap(), []);
+    let changes = world.service.status().changes;
+    assert_eq!(changes.len(), 50);
+    let mut deleted: Vec<_> = changes[..2].iter().map(|entry| (entry.op, entry.name.as_str())).collect();
+    deleted.sort_unstable();
+    assert_eq!(deleted, [("delete", "a-h0.example.test"), ("delete", "h0.example.test")]);
+    assert!(changes[2..].iter().all(|entry| entry.op == "create" && entry.at > 0), "{changes:?}");
 }
 
 #[tokio::test]

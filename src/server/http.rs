@@ -68,11 +68,12 @@ async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, r
     }
 }
 
-/// JSON, or a page for whoever asks for one by name, as browsers do.
+/// JSON, or a page for whoever would rather have one, as browsers would.
 async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, headers: HeaderMap) -> Response {
-    let wants_page = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
     let status = webhook.provider.status();
-    if !headers.get_all(ACCEPT).iter().any(wants_page) {
+    let accepted: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let accepted = accepted.join(",");
+    if quality(&accepted, "text/html") <= quality(&accepted, "application/json") {
         return ([(VARY, "Accept")], json(StatusCode::OK, JSON, &status)).into_response();
     }
     let page = page::render(&status, &webhook.provider.unready(), since_1970());
@@ -84,6 +85,29 @@ async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, headers: He
         (VARY, "Accept"),
     ];
     (headers, page).into_response()
+}
+
+/// How much a type is wanted, in thousandths, by the most specific range that holds it (RFC 9110 §12.5.1).
+fn quality(accepted: &str, wanted: &str) -> u16 {
+    let kind = wanted.split('/').next().unwrap_or_default();
+    let mut best = (0, 0);
+    for item in accepted.split(',') {
+        let mut parts = item.split(';').map(str::trim);
+        let range = parts.next().unwrap_or_default();
+        let specific = match range.split_once('/') {
+            _ if range.eq_ignore_ascii_case(wanted) => 3,
+            Some((of, "*")) if of.eq_ignore_ascii_case(kind) => 2,
+            Some(("*", "*")) => 1,
+            _ => continue,
+        };
+        let given = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        // What cannot be read is not wanted.
+        let weight = given.map_or(Some(1.0), |text| text.parse::<f32>().ok()).unwrap_or(0.0).clamp(0.0, 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+        let weight = (weight * 1000.0) as u16;
+        best = best.max((specific, weight));
+    }
+    best.1
 }
 
 #[expect(clippy::disallowed_methods, reason = "the page tells how long ago things were")]
@@ -222,4 +246,32 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 async fn off_the_runtime(work: impl FnOnce() -> Response + Send + 'static) -> Response {
     blocking(work).await.unwrap_or_else(|failure| refuse(&failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_for_whoever_would_rather_have_it() {
+        for (accepted, wants_page) in [
+            ("", false),
+            ("*/*", false),
+            ("text/html", true),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("application/json", false),
+            ("application/json, text/html", false),
+            ("application/json, text/html;q=0.5", false),
+            ("application/json;q=0.1, text/*;q=0.2", true),
+            ("text/html;q=0, */*", false),
+            ("*/*;q=0.1, application/json;q=0", true),
+            ("text/html;q=nan", false),
+            ("text/html;q=x, application/json;q=0", false),
+            ("TEXT/HTML;Q=1", true),
+            (";;;,,/,q=", false),
+        ] {
+            let page = quality(accepted, "text/html") > quality(accepted, "application/json");
+            assert_eq!(page, wants_page, "{accepted}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use std::fmt::{self, Display, Write};
 
 use crate::provider::Failure;
-use crate::provider::status::{CredentialStatus, ServerStatus, Status, StatusEntry, ZoneStatus};
+use crate::provider::status::{ChangeEntry, CredentialStatus, ServerStatus, Status, StatusEntry, ZoneStatus};
 
 /// Nothing but the page's own styles, even if a text got out of its place.
 pub(super) const POLICY: &str =
@@ -87,7 +87,29 @@ fn write(page: &mut String, status: &Status, unready: &[Failure], now: u64) -> f
     }
     entries(page, "Rejected records", &status.rejected, "bad-card", now)?;
     entries(page, "Left out of what is desired", &status.dropped, "warn-card", now)?;
+    changes(page, &status.changes, now)?;
     page.push_str("</main></body></html>\n");
+    Ok(())
+}
+
+fn changes(page: &mut String, changes: &[ChangeEntry], now: u64) -> fmt::Result {
+    page.push_str("<h2>Changed last</h2>");
+    if changes.is_empty() {
+        page.push_str("<p class=\"dim\">Nothing yet.</p>");
+        return Ok(());
+    }
+    page.push_str("<ul class=\"wide\">");
+    for entry in changes {
+        write!(
+            page,
+            "<li>{} <strong>{} {}</strong> <span class=\"dim\">{}</span></li>",
+            Text(entry.op),
+            Text(&entry.name),
+            Text(&entry.record_type),
+            age(Some(entry.at), now)
+        )?;
+    }
+    page.push_str("</ul>");
     Ok(())
 }
 
@@ -212,6 +234,12 @@ mod tests {
             credential: Some(CredentialStatus { principal: text(), error: text(), ..CredentialStatus::default() }),
             rejected: vec![entry()],
             dropped: vec![entry()],
+            changes: vec![ChangeEntry {
+                at: 1000,
+                op: "create",
+                name: HOSTILE.to_owned(),
+                record_type: HOSTILE.to_owned(),
+            }],
             ..Status::default()
         }
     }
@@ -222,7 +250,7 @@ mod tests {
         assert!(!page.contains("<script") && !page.contains(['\u{202e}', '\u{0}']), "{page}");
         assert_eq!(
             page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;\\u{202e}\\u{0}").count(),
-            14
+            16
         );
     }
 
