@@ -147,19 +147,25 @@ async fn watch_readiness(service: Arc<Service<Servers>>, health: Health) {
     }
 }
 
+/// What this configuration says about planning.
+#[must_use]
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        zones: config.zones.clone(),
+        profile: config.profile,
+        min_ttl: config.min_ttl,
+        default_ttl: config.default_ttl,
+        protected: Protected::new(&config.protected_names, &config.zones),
+        allow_unowned: config.allow_unowned,
+        max_deletes: config.max_deletes,
+        prerequisites: config.prerequisites,
+        batch_change_size: config.batch_change_size,
+    }
+}
+
 fn service_settings(config: &Config) -> ServiceSettings {
     ServiceSettings {
-        policy: Policy {
-            zones: config.zones.clone(),
-            profile: config.profile,
-            min_ttl: config.min_ttl,
-            default_ttl: config.default_ttl,
-            protected: Protected::new(&config.protected_names, &config.zones),
-            allow_unowned: config.allow_unowned,
-            max_deletes: config.max_deletes,
-            prerequisites: config.prerequisites,
-            batch_change_size: config.batch_change_size,
-        },
+        policy: policy(config),
         domain_filter: config.domain_filter.clone(),
         read: config.read,
         deadline: config.deadline,
@@ -202,7 +208,9 @@ pub fn session_settings(config: &Config, credential: Option<&Arc<Credential>>) -
     })
 }
 
-const fn way(read: ReadMode) -> Way {
+/// Which ways of reading a mode allows.
+#[must_use]
+pub const fn way(read: ReadMode) -> Way {
     match read {
         ReadMode::Auto => Way::Either,
         ReadMode::Ldap => Way::Directory,

@@ -23,11 +23,12 @@
 //! | [`server`] | HTTP and gRPC on one port, the admin port, causes as status codes | `api`, `provider`, `metrics` | async |
 //! | [`config`] | every variable, read once; all problems at once | types of the pure modules | |
 //! | [`check`] | the preflight: configuration, Kerberos, DNS and the directory, line by line | `config`, `gss`, `nameserver`, `ldap`, the causes of `provider` | async |
+//! | [`explain`] | one name: what DNS holds there, whose it is, what a change would do | `config`, `plan`, `provider` | async |
 //! | [`metrics`], [`telemetry`] | what is counted; how it is logged | | |
 //! | [`app`] | composition, and the orderly end | all | |
 //!
 //! `main` reads the settings, points the Kerberos library to its configuration before any thread exists, and runs
-//! `serve`, `check` or `config`. Unsafe code is there and in `gss/credential.rs`, nowhere else.
+//! `serve`, `check`, `explain` or `config`. Unsafe code is there and in `gss/credential.rs`, nowhere else.
 //!
 //! # Data flow
 //!
@@ -93,6 +94,7 @@ pub mod check;
 pub mod config;
 pub mod dial;
 pub mod dns;
+pub mod explain;
 pub mod given;
 pub mod gss;
 pub mod kerberos;

@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use external_dns_rfc2136_webhook::app;
 use external_dns_rfc2136_webhook::check::{self, Report};
 use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loaded, table};
+use external_dns_rfc2136_webhook::explain;
 use external_dns_rfc2136_webhook::gss::krb5_conf;
 use external_dns_rfc2136_webhook::provider::failure::chain;
 use external_dns_rfc2136_webhook::telemetry;
@@ -30,7 +31,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum Command {
     /// Serves the webhook (the default).
     Serve,
@@ -45,6 +46,17 @@ enum Command {
         #[arg(long, conflicts_with = "output")]
         json: bool,
     },
+    /// Tells what DNS holds at a name, whose it is, why it is rejected, and what a change would do; writes nothing.
+    Explain {
+        /// The name, such as www.example.com.
+        name: String,
+        /// A record type; all that are there without it.
+        #[arg(value_name = "TYPE")]
+        record_type: Option<String>,
+        /// Lines for people, or one JSON document.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
     /// Prints the effective configuration, secrets redacted.
     Config,
 }
@@ -57,7 +69,7 @@ enum Output {
 }
 
 impl Command {
-    fn wants_json(self) -> bool {
+    const fn wants_json(&self) -> bool {
         matches!(self, Self::Check { output: Output::Json, .. } | Self::Check { json: true, .. })
     }
 }
@@ -74,7 +86,7 @@ fn main() -> ExitCode {
                     let report = Report::from(&problems);
                     tell(&if command.wants_json() { json_of(&report) } else { report.to_string() });
                 }
-                Command::Config | Command::Serve => {
+                Command::Config | Command::Serve | Command::Explain { .. } => {
                     let _ = writeln!(io::stderr(), "{problems}");
                 }
             }
@@ -83,6 +95,10 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Check { .. } => with_kerberos(loaded, |loaded| check(&loaded, command.wants_json())),
+        Command::Explain { name, record_type, output } => {
+            let work = |loaded: Loaded| explain(&loaded.config, &name, record_type.as_deref(), output);
+            with_kerberos(loaded, work)
+        }
         Command::Config => print(&loaded),
         Command::Serve => with_kerberos(loaded, serve),
     }
@@ -171,6 +187,20 @@ fn check(loaded: &Loaded, json: bool) -> ExitCode {
         Ok(report) => {
             is_told &= tell(&if json { json_of(&report) } else { report.summary() + "\n" });
             if is_told && report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// One name, on standard output.
+fn explain(config: &Config, name: &str, record_type: Option<&str>, output: Output) -> ExitCode {
+    match run(explain::explain(config, name, record_type)) {
+        Ok(report) => {
+            let text = match output {
+                Output::Text => report.to_string(),
+                Output::Json => report.to_json().map(|json| json + "\n").unwrap_or_default(),
+            };
+            if tell(&text) && report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => fail(&error),
     }

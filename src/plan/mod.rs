@@ -12,6 +12,7 @@ pub mod delivery;
 pub(crate) mod fake_zone;
 pub mod group;
 mod hidden;
+pub mod inspect;
 pub mod intake;
 pub mod listing;
 pub mod ownership;

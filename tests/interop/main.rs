@@ -12,6 +12,7 @@ mod check;
 mod convergence;
 mod credentials;
 mod ending;
+mod explain;
 mod failover;
 mod injection;
 mod isolation;
