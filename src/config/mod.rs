@@ -1,6 +1,6 @@
 //! Settings: read once from the environment, checked as a whole, frozen afterwards.
 //!
-//! [`table`] names every variable once; what `--help`, the README and the check of unknown names say comes from there.
+//! [`table`] names every variable once; what `--help`, `deploy/configuration.md` and the check of unknown names say comes from there.
 //! Values reach their parsers as the text they were given, secrets by a way of their own.
 
 use std::ffi::OsString;

@@ -71,7 +71,7 @@ const fn unset(name: &'static str, meaning: &'static str) -> Variable {
     Variable { name, preset: Preset::Unset, meaning, kind: Kind::Setting }
 }
 
-/// Every variable, in the order of `--help` and the README.
+/// Every variable, in the order of `--help` and `deploy/configuration.md`.
 pub const SECTIONS: &[Section] = &[
     Section { title: "Servers and zones", variables: SERVERS },
     Section { title: "Authentication", variables: AUTHENTICATION },
@@ -249,7 +249,7 @@ pub fn help() -> String {
     text
 }
 
-/// The table for the README.
+/// The tables of `deploy/configuration.md`.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::new();

@@ -99,6 +99,25 @@ fn a_txt_record_lives() {
     });
 }
 
+/// As deploy/acme.md has it: for a name and its wildcard, two values at one name that come and go one by one.
+#[test]
+fn two_challenges_at_one_name_come_and_go_without_each_other() {
+    let (_kdc, named, sidecar) = bare();
+    let challenge = |tokens: &[&str]| Endpoint::new("_acme-challenge.www.example.test", "TXT", tokens).ttl(60);
+    let [one, both, other] = [challenge(&["first"]), challenge(&["first", "second"]), challenge(&["second"])];
+    let held = || named.answer("_acme-challenge.www.example.test", "TXT");
+    sidecar.apply_all(&Changes::new().create(&one));
+    assert_eq!(held(), ["\"first\""]);
+    sidecar.apply_all(&Changes::new().update(&one, &both));
+    assert_eq!(held(), ["\"first\"", "\"second\""]);
+    let listed = sidecar.targets("_acme-challenge.www.example.test", "TXT");
+    assert_eq!(listed, Some(vec!["first".to_owned(), "second".to_owned()]));
+    sidecar.apply_all(&Changes::new().update(&both, &other));
+    assert_eq!(held(), ["\"second\""]);
+    sidecar.apply_all(&Changes::new().delete(&other));
+    assert!(held().is_empty() && sidecar.records().is_empty());
+}
+
 #[test]
 fn an_ns_record_lives() {
     lives(&Case {
