@@ -97,6 +97,7 @@ pub struct Metrics {
     context_expiry: Family<ServerLabels, Seconds>,
     clock_skew: Family<ServerLabels, Seconds>,
     ticket_expiry: Family<NoLabels, Seconds>,
+    records_body: Gauge,
 }
 
 /// One webhook request.
@@ -181,6 +182,7 @@ impl Metrics {
             context_expiry: Family::default(),
             clock_skew: Family::default(),
             ticket_expiry: Family::default(),
+            records_body: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -218,6 +220,8 @@ impl Metrics {
         registry.register_with_unit("clock_skew", "The server's clock minus ours", Unit::Seconds, skew);
         let ticket = self.ticket_expiry.clone();
         registry.register_with_unit("ticket_expiry", "Time until the Kerberos ticket ends", Unit::Seconds, ticket);
+        let body = self.records_body.clone();
+        registry.register_with_unit("records_body", "Size of the last answer to GET /records", Unit::Bytes, body);
     }
 
     /// Counts an answered webhook request; `class` is `2xx`, `5xx` or a gRPC code.
@@ -225,6 +229,11 @@ impl Metrics {
         let Request { api, method } = request;
         self.requests.get_or_create(&RequestLabels { api, method, class: class.to_owned() }).inc();
         self.request_duration.get_or_create(&MethodLabels { api, method }).observe(took.as_secs_f64());
+    }
+
+    /// Notes the size in octets of an answer to `GET /records`.
+    pub fn listed(&self, octets: usize) {
+        self.records_body.set(octets.try_into().unwrap_or(i64::MAX));
     }
 
     /// Counts an UPDATE message; `rcode` is the server's answer, with `unverified` where nothing proves it, or `none`.

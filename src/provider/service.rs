@@ -296,6 +296,7 @@ impl<A: Authority> Provider for Service<A> {
         };
         Status {
             dry_run: inner.settings.dry_run,
+            records_body_bytes: None,
             zones: inner.settings.policy.zones.iter().map(zone_status).collect(),
             servers: inner.authority.server_status(),
             credential: inner.credential_status(),

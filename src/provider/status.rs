@@ -52,6 +52,9 @@ impl Rejection {
 pub struct Status {
     /// Whether changes are only printed.
     pub dry_run: bool,
+    /// Size of the last answer to `GET /records` in octets, once there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_body_bytes: Option<usize>,
     /// One entry per configured zone.
     pub zones: Vec<ZoneStatus>,
     /// One entry per configured server.

@@ -4,6 +4,7 @@
 //! for undecodable JSON alone, and whatever else goes wrong is 500 to 510.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use axum::Router;
@@ -20,21 +21,29 @@ use super::body::{BodyError, BodyReader, Octets};
 use super::page;
 use super::status::codes;
 use crate::api::{Changes, Endpoint};
+use crate::metrics::Metrics;
 use crate::provider::failure::chain;
-use crate::provider::{Cause, Failure, Provider, Rejection};
+use crate::provider::{Cause, Failure, Provider, Rejection, Status};
 
 /// Compared octet for octet by ExternalDNS.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/external.dns.webhook+json;version=1");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// What ExternalDNS takes from 0.23 on, unless `--webhook-provider-max-body-size` says otherwise; past it, it exits.
+const MOST_TAKEN: usize = 32 << 20;
+
 struct Webhook<P> {
     provider: Arc<P>,
     bodies: BodyReader,
+    metrics: Arc<Metrics>,
+    /// Size of the last answer to `GET /records` in octets; 0 before the first.
+    records_body: AtomicUsize,
 }
 
 /// The routes; methods that ExternalDNS does not use are answered as well as can be.
-pub(super) fn router<P: Provider>(provider: Arc<P>, max_body: usize) -> Router {
-    let webhook = Arc::new(Webhook { provider, bodies: BodyReader::new(max_body) });
+pub(super) fn router<P: Provider>(provider: Arc<P>, metrics: Arc<Metrics>, max_body: usize) -> Router {
+    let bodies = BodyReader::new(max_body);
+    let webhook = Arc::new(Webhook { provider, bodies, metrics, records_body: AtomicUsize::new(0) });
     Router::new()
         .route("/", any(domain_filter::<P>))
         .route("/records", any(records::<P>))
@@ -50,7 +59,7 @@ async fn domain_filter<P: Provider>(State(webhook): State<Arc<Webhook<P>>>) -> R
 async fn records<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: Request) -> Response {
     match *request.method() {
         Method::GET | Method::HEAD => match webhook.provider.records().await {
-            Ok(endpoints) => off_the_runtime(move || json(StatusCode::OK, MEDIA_TYPE, &endpoints)).await,
+            Ok(endpoints) => off_the_runtime(move || webhook.listed(&endpoints)).await,
             Err(failure) => refuse(&failure),
         },
         Method::POST => webhook.apply_changes(request.into_body()).await.unwrap_or_else(IntoResponse::into_response),
@@ -70,7 +79,9 @@ async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, r
 
 /// JSON, or a page for whoever would rather have one, as browsers would.
 async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, headers: HeaderMap) -> Response {
-    let status = webhook.provider.status();
+    let octets = webhook.records_body.load(Ordering::Relaxed);
+    let records_body_bytes = (octets > 0).then_some(octets);
+    let status = Status { records_body_bytes, ..webhook.provider.status() };
     let accepted: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accepted = accepted.join(",");
     if quality(&accepted, "text/html") <= quality(&accepted, "application/json") {
@@ -125,6 +136,25 @@ impl<P: Provider> Webhook<P> {
         }
         let rejected: Vec<_> = rejections.iter().map(RejectedRecord::from).collect();
         Ok(json(StatusCode::INTERNAL_SERVER_ERROR, JSON, &Rejected { rejected }))
+    }
+
+    /// The answer to `GET /records`, measured.
+    fn listed(&self, endpoints: &[Endpoint]) -> Response {
+        let octets = match serde_json::to_vec(endpoints) {
+            Ok(octets) => octets,
+            Err(error) => return unwritten(&error),
+        };
+        self.metrics.listed(octets.len());
+        let before = self.records_body.swap(octets.len(), Ordering::Relaxed);
+        if is_near_limit(octets.len()) && !is_near_limit(before) {
+            tracing::warn!(
+                octets = octets.len(),
+                limit = MOST_TAKEN,
+                "the answer to GET /records nears what ExternalDNS takes, and past that it exits: raise its \
+                 --webhook-provider-max-body-size, or split the names (deploy/scaling.md)"
+            );
+        }
+        (StatusCode::OK, [(CONTENT_TYPE, MEDIA_TYPE)], octets).into_response()
     }
 
     fn adjusted(&self, octets: Octets) -> Response {
@@ -231,11 +261,18 @@ fn decode<T: DeserializeOwned + Default>(octets: &Octets) -> Result<T, Refused> 
 fn json(status: StatusCode, media_type: HeaderValue, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(octets) => (status, [(CONTENT_TYPE, media_type)], octets).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Err(error) => unwritten(&error),
     }
+}
+
+fn unwritten(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "an answer cannot be written as JSON");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// Whether three quarters of what ExternalDNS takes are reached.
+pub(super) const fn is_near_limit(octets: usize) -> bool {
+    octets >= MOST_TAKEN / 4 * 3
 }
 
 /// Large bodies take long enough to hold up everybody else on a runtime thread.

@@ -67,7 +67,7 @@ pub fn webhook<P: Provider>(
     limits: Limits,
 ) -> Result<Router, tonic_reflection::server::Error> {
     let grpc = grpc::routes(provider.clone(), health, limits.max_body)?;
-    let router = http::router(provider.clone(), limits.max_body).merge(grpc).fallback(nothing_here);
+    let router = http::router(provider.clone(), metrics.clone(), limits.max_body).merge(grpc).fallback(nothing_here);
     Ok(deadline::enforced(router, limits.deadline, metrics))
 }
 

@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::http::is_near_limit;
 use crate::provider::Failure;
 use crate::provider::status::{ChangeEntry, CredentialStatus, ServerStatus, Status, StatusEntry, ZoneStatus};
 
@@ -61,6 +62,14 @@ fn write(page: &mut String, status: &Status, unready: &[Failure], now: u64) -> f
     write!(page, "<p class=\"state {class}\">{state}</p>")?;
     if status.dry_run {
         page.push_str("<p class=\"warn\">Dry run: nothing is sent.</p>");
+    }
+    if let Some(octets) = status.records_body_bytes.filter(|octets| is_near_limit(*octets)) {
+        write!(
+            page,
+            "<p class=\"warn\">The list of all records takes {} MiB. ExternalDNS takes 32 MiB, and exits past that: raise its \
+             --webhook-provider-max-body-size.</p>",
+            octets >> 20
+        )?;
     }
     if !unready.is_empty() {
         page.push_str("<h2>Why it is not ready</h2><ul class=\"wide\">");
@@ -268,6 +277,12 @@ mod tests {
             assert_eq!(page.matches("Remedy: ").count(), status.rejected.len());
         }
         assert!(render(&hostile(), &[Failure::new(Cause::NoKdc, "x")], 1060).contains("bad\">Not ready<"));
+    }
+
+    #[test]
+    fn a_list_that_externaldns_may_not_take_is_told() {
+        let page = |octets| render(&Status { records_body_bytes: Some(octets), ..Status::default() }, &[], 1060);
+        assert!(page(24 << 20).contains("takes 24 MiB") && !page((24 << 20) - 1).contains("MiB"));
     }
 
     #[test]

@@ -150,6 +150,19 @@ async fn the_admin_port_tells_life_readiness_and_metrics() {
 }
 
 #[tokio::test]
+async fn the_size_of_the_list_is_told_in_status_and_metrics() {
+    let served = serve(Scripted::default()).await;
+    let before = ask(served.address, "GET", "/status", "").await;
+    assert!(!before.body.contains("records_body_bytes"), "{}", before.body);
+    let list = ask(served.address, "GET", "/records", "").await;
+    let status: serde_json::Value =
+        serde_json::from_str(&ask(served.address, "GET", "/status", "").await.body).unwrap();
+    assert_eq!(status["records_body_bytes"], list.body.len());
+    let metrics = ask(served.admin, "GET", "/metrics", "").await.body;
+    assert!(metrics.contains(&format!("external_dns_rfc2136_records_body_bytes {}\n", list.body.len())), "{metrics}");
+}
+
+#[tokio::test]
 async fn the_status_is_a_page_for_whoever_asks_for_html_and_json_for_everybody_else() {
     let served = serve(Scripted::failing(Cause::NoKdc)).await;
     let mut connection = Connection::open(served.address).await;
