@@ -12,7 +12,7 @@ CRANE = $(TARGET)/crane-0.22.1/crane
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-samba test check interop soak conformance manifests image imagetest bench bench-samba fuzz deny msrv \
+.PHONY: help demo demo-samba test check interop interop13 soak conformance manifests image imagetest bench bench-samba fuzz deny msrv \
 	minimal licences sbom publish tagged notes setup
 
 # Makes sure that cargo has the subcommand $(1).
@@ -49,6 +49,10 @@ check: ## format, lints, documentation, and the licences and sources of the depe
 interop: ## runs only the tests on real servers
 	@$(SETUP) build servers samba
 	cargo test --locked --no-fail-fast --test interop -- --test-threads 6
+
+interop13: ## runs them with the servers of Debian 13 (BIND 9.20, Samba 4.22, MIT Kerberos 1.21), in a root of their own; takes root
+	@$(SETUP) build image
+	tests/support/trixie.sh $(TARGET)/trixie --test-threads 6
 
 soak: ## has two owners change one zone 1,000 times each, on BIND and Samba, one of them killed again and again
 	@$(SETUP) build servers samba

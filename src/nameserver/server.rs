@@ -1,8 +1,11 @@
 //! What can be asked of an authoritative server.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::error::{Fault, Sent, ServerError};
 use super::security::KeyError;
@@ -18,6 +21,9 @@ use crate::dns::{
 pub struct Server {
     session: Arc<Session>,
 }
+
+/// Time between two questions whether a server has lost a security context.
+const ASKED_AFTER_PAUSE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(60) };
 
 /// How a server answered an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +169,38 @@ impl Server {
             Some(Err(flaw)) => Authenticity::Unverified(flaw),
         };
         Ok(UpdateReply { rcode: message.rcode(), authenticity, repeated })
+    }
+
+    /// The name of the security context in use.
+    #[must_use]
+    pub fn context(&self) -> Option<Name> {
+        self.session.context_name()
+    }
+
+    /// Whether a refusal that nothing proves came of this security context, which the server has lost: then the next
+    /// request has another one.
+    ///
+    /// Samba's internal DNS (4.22) sends an update under a context that it does not know back as it came, with REFUSED,
+    /// as Windows is reported to do with a true refusal. A signed query tells them apart.
+    pub async fn has_lost(&self, context: &Name, zone: &ZoneName) -> bool {
+        let mut asked_after = self.session.asked_after.lock().await;
+        if self.context().as_ref() != Some(context) {
+            return true;
+        }
+        // Where a server refuses much and proves nothing, this is not to cost a context each time.
+        if asked_after.is_some_and(|at| at.elapsed() < ASKED_AFTER_PAUSE) {
+            return false;
+        }
+        *asked_after = Some(Instant::now());
+        match self.read(&Query::soa(zone), true).await {
+            Ok(_) => self.context().as_ref() != Some(context),
+            Err(error) => {
+                tracing::info!(server = %self.address(), key = %context, error = &error as &dyn Error,
+                    "a refusal and what follows it are not signed: the security context is negotiated anew");
+                self.session.drop_context(context);
+                true
+            }
+        }
     }
 
     /// Whether the server answers at all; any answer will do.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::clock;
 use super::error::{Fault, Sent, ServerError};
@@ -19,7 +19,7 @@ use super::tls::Tls;
 use crate::dns::tkey::{Mode, TkeyError, TkeyQuery};
 use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, Transaction, TsigError};
 use crate::dns::wire::Reader;
-use crate::dns::{Message, Rcode, ReplyError, ServerAddress};
+use crate::dns::{Message, Name, Rcode, ReplyError, ServerAddress};
 
 mod transfer;
 
@@ -84,6 +84,8 @@ pub(super) struct Session {
     clock_skew: Mutex<Option<i64>>,
     /// How answers are tied to their requests, once that was told.
     form: Mutex<Option<Form>>,
+    /// When a security context was last asked after because of a refusal that nothing proves.
+    pub(super) asked_after: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Session {
@@ -97,6 +99,7 @@ impl Session {
             failed_negotiations: AtomicU64::new(0),
             clock_skew: Mutex::new(None),
             form: Mutex::new(None),
+            asked_after: tokio::sync::Mutex::new(None),
         }
     }
 
@@ -169,6 +172,19 @@ impl Session {
     /// How the server signs its answers, once one has verified.
     pub(super) fn form(&self) -> Option<Form> {
         *lock(&self.form)
+    }
+
+    /// The name of the context in use.
+    pub(super) fn context_name(&self) -> Option<Name> {
+        self.current().map(|context| context.name.clone())
+    }
+
+    /// Has the next request negotiate anew, unless that was done meanwhile.
+    pub(super) fn drop_context(&self, name: &Name) {
+        let mut context = lock(&self.context);
+        if context.as_ref().is_some_and(|context| context.name == *name) {
+            *context = None;
+        }
     }
 
     /// Says how the server signs, when that is known and when it changes.

@@ -245,11 +245,19 @@ impl Authority for Servers {
         if self.settings.dry_run {
             return print(pin.server().address(), update);
         }
+        let mut is_last_try = false;
         loop {
             let server = pin.server();
+            let context = server.context();
             match self.send(&server, update).await {
                 Ok(reply) => {
                     pin.succeeded(&server);
+                    if let Some(context) = context.filter(|_| !is_last_try && is_unproven_refusal(&reply)) {
+                        is_last_try = true;
+                        if server.has_lost(&context, &update.zone).await {
+                            continue;
+                        }
+                    }
                     if reply.rcode == Rcode::SERVFAIL && server.form().is_none() {
                         // Whatever comes of it: a signed answer shows whether this is Samba.
                         let _ = server.soa(&update.zone).await;
@@ -336,6 +344,11 @@ impl From<nameserver::ServerStatus> for ServerStatus {
             clock_skew: status.clock_skew,
         }
     }
+}
+
+/// Whether it was refused, and nothing shows by whom.
+fn is_unproven_refusal(reply: &UpdateReply) -> bool {
+    matches!(reply.rcode, Rcode::REFUSED | Rcode::NOTAUTH) && !reply.authenticity.is_believable()
 }
 
 /// Prints what `nsupdate` would have to be told.

@@ -57,7 +57,6 @@ const CASES: [Case; 11] = [
 const ZONES: [&str; 3] = ["ad.test", "second.test", "2.0.192.in-addr.arpa"];
 /// What a zone of BIND9_DLZ takes to be transferred.
 const ALLOW_TRANSFER: &str = "dns zone transfer clients allow = 10.53.53.1";
-const BACKENDS: [Backend; 2] = [Backend::Internal, Backend::Bind9Dlz];
 
 fn endpoint(&(name, record_type, values): &Case, value: usize) -> Endpoint {
     Endpoint::new(name, record_type, values[value].0)
@@ -89,8 +88,15 @@ fn every_type_lives_and_goes(samba: &Samba, settings: &Settings) -> Sidecar {
     shows(samba, None);
     assert_eq!(sidecar.logged("does not verify"), 0, "{}", sidecar.log());
     assert_eq!(sidecar.logged("reading back"), 0, "{}", sidecar.log());
-    let form = if samba.backend() == Backend::Internal { "as Samba's internal DNS signs" } else { "(RFC 8945)" };
-    assert_eq!((sidecar.logged("signed answers verify"), sidecar.logged(form)), (1, 1), "{}", sidecar.log());
+    // The internal DNS has a form of its own up to some version after 4.17.
+    let own = sidecar.logged("as Samba's internal DNS signs");
+    assert!(own == 0 || samba.backend() == Backend::Internal, "{}", sidecar.log());
+    assert_eq!(
+        (sidecar.logged("signed answers verify"), sidecar.logged("(RFC 8945)") + own),
+        (1, 1),
+        "{}",
+        sidecar.log()
+    );
     sidecar
 }
 
@@ -98,7 +104,7 @@ fn every_type_lives_and_goes(samba: &Samba, settings: &Settings) -> Sidecar {
 #[test]
 fn an_address_becomes_an_alias_and_an_address_again_in_one_message_each() {
     let (address, alias) = (host(1), Endpoint::new("h1.second.test", "CNAME", &["www.example.com"]));
-    for backend in BACKENDS {
+    for backend in Backend::all() {
         let samba = Samba::start_with(backend, ALLOW_TRANSFER);
         let read = if backend == Backend::Internal { "none" } else { "auto" };
         let settings = samba.settings(&ZONES).set("RFC2136_TRANSFER_UNSIGNED", "true").set("RFC2136_READ", read);
@@ -136,7 +142,7 @@ fn bind9_dlz_takes_every_type_that_it_holds() {
 
 #[test]
 fn a_type_that_samba_does_not_hold_is_rejected_alone_or_left_out_beforehand() {
-    for backend in BACKENDS {
+    for backend in Backend::all() {
         let samba = Samba::start(backend);
         let naptr = Endpoint::new("n.second.test", "NAPTR", &["1 1 \"u\" \"x\" \"!a!b!\" ."]);
         let caa = Endpoint::new("c.second.test", "CAA", &["0 issue \"ca.example.com\""]);
@@ -163,7 +169,7 @@ fn a_type_that_samba_does_not_hold_is_rejected_alone_or_left_out_beforehand() {
 
 #[test]
 fn what_belongs_to_another_user_is_told_as_refused_by_policy() {
-    for backend in BACKENDS {
+    for backend in Backend::all() {
         let samba = Samba::start(backend);
         let settings = |user| samba.settings_of(user, &["second.test"]).set("RFC2136_READ", "none");
         settings("externaldns").start().apply_all(&Changes::new().create(&host(1)));

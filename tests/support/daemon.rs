@@ -47,6 +47,13 @@ pub fn command(program: PathBuf) -> Command {
     command
 }
 
+/// What keeps named from a lock in the system's own directories, as it has until 9.18; from 9.20 on there is no such option.
+pub fn no_lock_file() -> &'static str {
+    let version = run(command(find("named")).arg("-v"));
+    let minor = version.trim_start_matches("BIND 9.").split('.').next().unwrap_or_default();
+    if minor.parse().is_ok_and(|minor: u32| minor <= 18) { "lock-file none;" } else { "" }
+}
+
 /// What gives a program another clock: `offset` is such as `+10m`.
 ///
 /// libfaketime itself, since its wrapper would stand between the test and its child.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::daemon::{Daemon, Directory, Place, command, find, run};
+use super::daemon::{Daemon, Directory, Place, command, find, no_lock_file, run};
 use super::kdc::Kdc;
 use super::update_log::{self, LoggedUpdate};
 use super::zone::{LAB_KEY, LAB_SECRET, Zone};
@@ -152,13 +152,14 @@ impl Named {
         });
         format!(
             "key \"{LAB_KEY}\" {{ algorithm hmac-sha256; secret \"{LAB_SECRET}\"; }};\n{keys}controls {{ }};\n{tls}\
-             options {{\n  directory \"{directory}\"; pid-file none; lock-file none; session-keyfile none;\n  \
+             options {{\n  directory \"{directory}\"; pid-file none; {} session-keyfile none;\n  \
              listen-on port {port} {{ 127.0.0.1; }};\n  {listen_tls}\n  listen-on-v6 {{ none; }};\n  {keytab}\n  \
              recursion no; dnssec-validation no; notify no; minimal-responses yes; empty-zones-enable no;\n  \
              allow-query {{ any; }}; tcp-clients 500;\n  {options}}};\n\
              logging {{\n  channel log {{ file \"{directory}/named.log\"; severity {severity}; print-time iso8601; \
              print-category yes; print-severity yes; }};\n  category default {{ log; }};\n  \
-             category lame-servers {{ null; }};\n}};\n{zones}"
+             category lame-servers {{ null; }};\n}};\n{zones}",
+            no_lock_file()
         )
     }
 

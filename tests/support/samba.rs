@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::daemon::{command, find_or_install, run, wait_until};
+use super::daemon::{command, find_or_install, no_lock_file, run, wait_until};
 use super::namespace::{Family, InnerForwarder, Namespace};
 use super::sidecar::Settings;
 
@@ -32,6 +32,18 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Both; `SAMBA_BACKENDS=internal` says that there is no module of Samba for the BIND that is here.
+    ///
+    /// # Panics
+    /// When the variable says something else.
+    pub fn all() -> Vec<Self> {
+        match std::env::var("SAMBA_BACKENDS").as_deref() {
+            Err(_) => vec![Self::Internal, Self::Bind9Dlz],
+            Ok("internal") => vec![Self::Internal],
+            Ok(other) => panic!("SAMBA_BACKENDS is {other}, and may be internal"),
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Internal => "SAMBA_INTERNAL",
@@ -288,7 +300,7 @@ fn named_conf_text() -> String {
     let module = dlz_module();
     format!(
         "options {{
-  directory \"{STATE}/named\"; pid-file none; lock-file none; session-keyfile none;
+  directory \"{STATE}/named\"; pid-file none; {} session-keyfile none;
   listen-on {{ 10.53.53.1; }}; listen-on-v6 {{ none; }};
   recursion no; dnssec-validation no; notify no; empty-zones-enable no; minimal-responses yes;
   tkey-gssapi-keytab \"{STATE}/bind-dns/dns.keytab\";
@@ -300,6 +312,7 @@ logging {{
 }};
 dlz \"AD\" {{ database \"dlopen {}\"; }};
 ",
+        no_lock_file(),
         module.display()
     )
 }

