@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
+
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::metrics::Gauges;
 
@@ -29,6 +31,15 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Every record set of every zone, complete, or a failure.
     fn records(&self) -> impl Future<Output = Result<Vec<Endpoint>, Failure>> + Send;
+
+    /// The same as ExternalDNS's JSON, in pieces that lie one behind the other; what did not change since the last call is
+    /// not written anew.
+    fn records_json(&self) -> impl Future<Output = Result<Vec<Bytes>, Failure>> + Send {
+        async {
+            let endpoints = self.records().await?;
+            service::off_the_runtime(move || service::json(&endpoints)).await?.map(|json| vec![json])
+        }
+    }
 
     /// The canonical form of what is desired; what can never be written is left out.
     fn adjust_endpoints(&self, desired: Vec<Endpoint>) -> Vec<Endpoint>;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::status::{CredentialStatus, History, RecordKey, Rejection, Status, Sta
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::config::ReadMode;
-use crate::dns::ZoneName;
+use crate::dns::{ZoneContents, ZoneName};
 use crate::gss::Credential;
 use crate::metrics::{Gauges, Metrics, ServerGauges, ZoneGauges};
 use crate::plan::{self, Policy, Register};
@@ -55,6 +56,8 @@ struct Inner<A> {
     /// Applies run one at a time, each with what the one before it left.
     memory: tokio::sync::Mutex<Memory>,
     state: Mutex<State>,
+    /// Each zone as it was last written, with the version that it was written from.
+    written: Mutex<BTreeMap<ZoneName, (Arc<ZoneContents>, Bytes)>>,
 }
 
 struct State {
@@ -90,7 +93,16 @@ impl<A: Authority> Service<A> {
             history: History::default(),
         };
         let memory = tokio::sync::Mutex::default();
-        let inner = Inner { settings, authority, credential, metrics, stop, memory, state: Mutex::new(state) };
+        let inner = Inner {
+            settings,
+            authority,
+            credential,
+            metrics,
+            stop,
+            memory,
+            state: Mutex::new(state),
+            written: Mutex::default(),
+        };
         Self(Arc::new(inner))
     }
 
@@ -165,10 +177,11 @@ impl<A: Authority> Inner<A> {
         Ok(())
     }
 
-    async fn read_zones(&self) -> Result<Vec<Endpoint>, Failure> {
-        let mut endpoints = Vec::new();
+    /// The present version of each zone.
+    async fn read_zones(&self) -> Result<Vec<Arc<ZoneContents>>, Failure> {
+        let mut versions = Vec::new();
         if self.settings.read == ReadMode::None {
-            return Ok(endpoints);
+            return Ok(versions);
         }
         let deadline = Instant::now() + self.settings.deadline.mul_f64(READING);
         let pin = self.authority.pin_for_read().await?;
@@ -176,10 +189,30 @@ impl<A: Authority> Inner<A> {
         let zones: Vec<_> = zones.map(|zone| self.authority.read(&pin, zone, deadline)).collect();
         let mut reading = stream::iter(zones).buffered(ZONES_AT_ONCE);
         while let Some(contents) = reading.next().await {
-            let contents = contents?;
-            endpoints.extend(plan::list(&contents, &self.settings.policy));
+            versions.push(contents?);
         }
-        Ok(endpoints)
+        Ok(versions)
+    }
+
+    /// As [`read_zones`](Self::read_zones), until the process is to end.
+    async fn versions(&self) -> Result<Vec<Arc<ZoneContents>>, Failure> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
+            read = self.read_zones() => read,
+        }
+    }
+
+    /// A version's endpoints as JSON, separated by commas; written once.
+    fn written(&self, version: &Arc<ZoneContents>) -> Result<Bytes, Failure> {
+        let kept = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, json)) = kept().get(version.zone()).filter(|(of, _)| Arc::ptr_eq(of, version)) {
+            return Ok(json.clone());
+        }
+        let list = json(&plan::list(version, &self.settings.policy))?;
+        let json = list.slice(1..list.len() - 1);
+        kept().insert(version.zone().clone(), (Arc::clone(version), json.clone()));
+        Ok(json)
     }
 
     /// One apply, in its turn.
@@ -230,6 +263,24 @@ impl<A: Authority> Inner<A> {
     }
 }
 
+/// Endpoints as ExternalDNS reads them.
+pub(super) fn json(endpoints: &[Endpoint]) -> Result<Bytes, Failure> {
+    let json = serde_json::to_vec(endpoints);
+    let mut json =
+        json.map_err(|error| Failure::new(Cause::Internal, format!("the list cannot be written: {error}")))?;
+    // It is kept.
+    json.shrink_to_fit();
+    Ok(json.into())
+}
+
+/// Large lists take long enough to hold up everybody else on a runtime thread.
+pub(super) async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|_| Failure::new(Cause::Internal, "the request broke off"))
+}
+
 fn entries(register: &Register<RecordKey, Failure>) -> impl Iterator<Item = (&RecordKey, &Failure)> {
     register.iter().map(|(record, failure, _)| (record, failure))
 }
@@ -249,13 +300,26 @@ impl<A: Authority> Provider for Service<A> {
     }
 
     async fn records(&self) -> Result<Vec<Endpoint>, Failure> {
-        let endpoints = tokio::select! {
-            biased;
-            () = self.0.stop.cancelled() => return Err(Failure::new(Cause::Deadline, "the sidecar is stopping")),
-            read = self.0.read_zones() => read?,
-        };
+        let versions = self.0.versions().await?;
         self.0.listed();
-        Ok(endpoints)
+        Ok(versions.iter().flat_map(|version| plan::list(version, &self.0.settings.policy)).collect())
+    }
+
+    async fn records_json(&self) -> Result<Vec<Bytes>, Failure> {
+        let versions = self.0.versions().await?;
+        let inner = Arc::clone(&self.0);
+        let write = move || versions.iter().map(|version| inner.written(version)).collect::<Result<Vec<_>, _>>();
+        let zones = off_the_runtime(write).await??;
+        self.0.listed();
+        let mut pieces = vec![Bytes::from_static(b"[")];
+        for zone in zones.into_iter().filter(|zone| !zone.is_empty()) {
+            if pieces.len() > 1 {
+                pieces.push(Bytes::from_static(b","));
+            }
+            pieces.push(zone);
+        }
+        pieces.push(Bytes::from_static(b"]"));
+        Ok(pieces)
     }
 
     fn adjust_endpoints(&self, desired: Vec<Endpoint>) -> Vec<Endpoint> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -228,6 +229,48 @@ async fn the_fifty_changes_made_last_are_told_the_latest_first() {
     deleted.sort_unstable();
     assert_eq!(deleted, [("delete", "a-h0.example.test"), ("delete", "h0.example.test")]);
     assert!(changes[2..].iter().all(|entry| entry.op == "create" && entry.at > 0), "{changes:?}");
+}
+
+#[tokio::test]
+async fn the_list_is_written_once_for_each_version_and_as_anew() {
+    let world = world();
+    let pieces = async || world.service.records_json().await.unwrap();
+    let anew = async || serde_json::to_vec(&world.service.records().await.unwrap()).unwrap();
+    assert_eq!(pieces().await.concat(), anew().await);
+    for n in 0..5 {
+        assert_eq!(world.reconcile(&hosts(n * 3..n * 3 + 3)).await.unwrap(), []);
+        let (first, second) = (pieces().await, pieces().await);
+        assert_eq!(first.concat(), anew().await);
+        let place = |pieces: &[Bytes]| pieces.iter().map(|piece| piece.as_ptr()).collect::<Vec<_>>();
+        assert_eq!(place(&first), place(&second), "shared, not written again");
+    }
+    world.put("by-somebody-else.example.test", "A", "192.0.2.9");
+    let json = pieces().await.concat();
+    assert!(String::from_utf8(json.clone()).unwrap().contains("by-somebody-else"));
+    assert_eq!(json, anew().await);
+}
+
+#[tokio::test]
+async fn several_zones_are_one_list() {
+    let zones = ["a.test", "b.test", "c.test", ZONE];
+    let world = world_with(|settings| {
+        settings.policy.zones = ZoneSet::new(zones.iter().map(|zone| zone.parse().unwrap()).collect()).unwrap();
+    });
+    for zone in &zones[..3] {
+        let zone: ZoneName = zone.parse().unwrap();
+        let contents = crate::dns::ZoneContents::new(zone.clone(), 1);
+        world.authority.world().zones.insert(zone, contents);
+    }
+    // Between two that hold something is one that holds nothing.
+    for (zone, name) in [("a.test", "x.a.test"), ("c.test", "x.c.test")] {
+        let rdata = parse_target(RecordType::A, "192.0.2.1", |text| text.parse()).unwrap();
+        let (zone, name): (ZoneName, Name) = (zone.parse().unwrap(), name.parse().unwrap());
+        let mut authority = world.authority.world();
+        authority.zones.get_mut(&zone).unwrap().add(&name, RecordType::A, Ttl::ZERO, rdata);
+    }
+    let json = world.service.records_json().await.unwrap().concat();
+    assert_eq!(json, serde_json::to_vec(&world.service.records().await.unwrap()).unwrap());
+    assert_eq!(serde_json::from_slice::<Vec<Endpoint>>(&json).unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! ExternalDNS exits on every 4xx, on a 2xx other than the one it expects, and on a wrong media type at `/`. So 400 is
 //! for undecodable JSON alone, and whatever else goes wrong is 500 to 510.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -10,10 +11,14 @@ use std::time::SystemTime;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use bytes::Bytes;
+use futures_util::stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,8 +63,8 @@ async fn domain_filter<P: Provider>(State(webhook): State<Arc<Webhook<P>>>) -> R
 
 async fn records<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: Request) -> Response {
     match *request.method() {
-        Method::GET | Method::HEAD => match webhook.provider.records().await {
-            Ok(endpoints) => off_the_runtime(move || webhook.listed(&endpoints)).await,
+        Method::GET | Method::HEAD => match webhook.provider.records_json().await {
+            Ok(pieces) => webhook.listed(pieces),
             Err(failure) => refuse(&failure),
         },
         Method::POST => webhook.apply_changes(request.into_body()).await.unwrap_or_else(IntoResponse::into_response),
@@ -139,22 +144,22 @@ impl<P: Provider> Webhook<P> {
     }
 
     /// The answer to `GET /records`, measured.
-    fn listed(&self, endpoints: &[Endpoint]) -> Response {
-        let octets = match serde_json::to_vec(endpoints) {
-            Ok(octets) => octets,
-            Err(error) => return unwritten(&error),
-        };
-        self.metrics.listed(octets.len());
-        let before = self.records_body.swap(octets.len(), Ordering::Relaxed);
-        if is_near_limit(octets.len()) && !is_near_limit(before) {
+    fn listed(&self, pieces: Vec<Bytes>) -> Response {
+        let octets = pieces.iter().map(Bytes::len).sum();
+        self.metrics.listed(octets);
+        let before = self.records_body.swap(octets, Ordering::Relaxed);
+        if is_near_limit(octets) && !is_near_limit(before) {
             tracing::warn!(
-                octets = octets.len(),
+                octets,
                 limit = MOST_TAKEN,
                 "the answer to GET /records nears what ExternalDNS takes, and past that it exits: raise its \
                  --webhook-provider-max-body-size, or split the names (deploy/scaling.md)"
             );
         }
-        (StatusCode::OK, [(CONTENT_TYPE, MEDIA_TYPE)], octets).into_response()
+        // Shared as they are, and not copied into one.
+        let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+        (StatusCode::OK, [(CONTENT_TYPE, MEDIA_TYPE), (CONTENT_LENGTH, HeaderValue::from(octets))], body)
+            .into_response()
     }
 
     fn adjusted(&self, octets: Octets) -> Response {
