@@ -118,6 +118,49 @@ fn an_address_becomes_an_alias_and_an_address_again_in_one_message_each() {
     }
 }
 
+/// The TTLs in DNS of a record set, whether an answer or a referral shows it.
+fn ttls(samba: &Samba, name: &str, record_type: &str) -> BTreeSet<String> {
+    let text = samba.dig(&["+noall", "+answer", "+authority", "-q", name, "-t", record_type]);
+    let of = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [owner, ttl, _, rtype] = *words.first_chunk::<4>()?;
+        (owner.trim_end_matches('.').eq_ignore_ascii_case(name) && rtype == record_type).then(|| ttl.to_owned())
+    };
+    text.lines().filter_map(of).collect()
+}
+
+/// NOERROR to an update proves no TTL: the TTL alone, then value and TTL at once.
+#[test]
+fn a_ttl_changes_for_every_type_on_both_back_ends() {
+    for backend in Backend::all() {
+        let samba = Samba::start_with(backend, ALLOW_TRANSFER);
+        let sidecar = samba.settings(&ZONES).set("RFC2136_TRANSFER_UNSIGNED", "true").start();
+        let at = |case: &Case, value, ttl| endpoint(case, value).ttl(ttl);
+        let every = |change: &dyn Fn(Changes, &Case) -> Changes| CASES.iter().fold(Changes::new(), change);
+        let have = |ttl: &str| {
+            for (name, record_type, _) in &CASES {
+                assert_eq!(
+                    ttls(&samba, name, record_type),
+                    [ttl.to_owned()].into(),
+                    "{backend:?} {name} {record_type}"
+                );
+            }
+        };
+        sidecar.apply_all(&every(&|changes, case| changes.create(&at(case, 0, 300))));
+        have("300");
+        sidecar.apply_all(&every(&|changes, case| changes.update(&at(case, 0, 300), &at(case, 0, 60))));
+        have("60");
+        sidecar.apply_all(&every(&|changes, case| changes.update(&at(case, 0, 60), &at(case, 1, 120))));
+        have("120");
+        shows(&samba, Some(1));
+        let listed = sidecar.records();
+        assert!(
+            listed.iter().filter(|json| json["recordType"] != "TXT").all(|json| json["recordTTL"] == 120),
+            "{listed:?}"
+        );
+    }
+}
+
 #[test]
 fn the_internal_dns_takes_every_type_that_it_holds() {
     let samba = Samba::start(Backend::Internal);
