@@ -12,6 +12,7 @@ pub mod authority;
 pub mod failure;
 #[cfg(test)]
 mod fake;
+mod list;
 mod memory;
 pub mod servers;
 pub mod service;
@@ -20,6 +21,7 @@ pub mod status;
 mod tests;
 
 pub use failure::{Cause, Failure};
+pub(crate) use list::off_the_runtime;
 pub use servers::{Servers, ServersSettings};
 pub use service::{Service, ServiceSettings};
 pub use status::{Rejection, Status};
@@ -37,7 +39,7 @@ pub trait Provider: Send + Sync + 'static {
     fn records_json(&self) -> impl Future<Output = Result<Vec<Bytes>, Failure>> + Send {
         async {
             let endpoints = self.records().await?;
-            service::off_the_runtime(move || service::json(&endpoints)).await?.map(|json| vec![json])
+            off_the_runtime(move || list::json(&endpoints)).await?.map(|json| vec![json])
         }
     }
 

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
+use super::list::{Lists, off_the_runtime};
 use super::memory::Memory;
 use super::status::{CredentialStatus, History, RecordKey, Rejection, Status, StatusEntry, seconds};
 use super::{Cause, Failure, Provider};
@@ -56,8 +57,7 @@ struct Inner<A> {
     /// Applies run one at a time, each with what the one before it left.
     memory: tokio::sync::Mutex<Memory>,
     state: Mutex<State>,
-    /// Each zone as it was last written, with the version that it was written from.
-    written: Mutex<BTreeMap<ZoneName, (Arc<ZoneContents>, Bytes)>>,
+    lists: Lists,
 }
 
 struct State {
@@ -101,7 +101,7 @@ impl<A: Authority> Service<A> {
             stop,
             memory,
             state: Mutex::new(state),
-            written: Mutex::default(),
+            lists: Lists::default(),
         };
         Self(Arc::new(inner))
     }
@@ -203,18 +203,6 @@ impl<A: Authority> Inner<A> {
         }
     }
 
-    /// A version's endpoints as JSON, separated by commas; written once.
-    fn written(&self, version: &Arc<ZoneContents>) -> Result<Bytes, Failure> {
-        let kept = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, json)) = kept().get(version.zone()).filter(|(of, _)| Arc::ptr_eq(of, version)) {
-            return Ok(json.clone());
-        }
-        let list = json(&plan::list(version, &self.settings.policy))?;
-        let json = list.slice(1..list.len() - 1);
-        kept().insert(version.zone().clone(), (Arc::clone(version), json.clone()));
-        Ok(json)
-    }
-
     /// One apply, in its turn.
     async fn apply(&self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
         let deadline = self.deadline();
@@ -263,24 +251,6 @@ impl<A: Authority> Inner<A> {
     }
 }
 
-/// Endpoints as ExternalDNS reads them.
-pub(super) fn json(endpoints: &[Endpoint]) -> Result<Bytes, Failure> {
-    let json = serde_json::to_vec(endpoints);
-    let mut json =
-        json.map_err(|error| Failure::new(Cause::Internal, format!("the list cannot be written: {error}")))?;
-    // It is kept.
-    json.shrink_to_fit();
-    Ok(json.into())
-}
-
-/// Large lists take long enough to hold up everybody else on a runtime thread.
-pub(super) async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    let result = tokio::task::spawn_blocking(work).await;
-    result.map_err(|_| Failure::new(Cause::Internal, "the request broke off"))
-}
-
 fn entries(register: &Register<RecordKey, Failure>) -> impl Iterator<Item = (&RecordKey, &Failure)> {
     register.iter().map(|(record, failure, _)| (record, failure))
 }
@@ -308,17 +278,8 @@ impl<A: Authority> Provider for Service<A> {
     async fn records_json(&self) -> Result<Vec<Bytes>, Failure> {
         let versions = self.0.versions().await?;
         let inner = Arc::clone(&self.0);
-        let write = move || versions.iter().map(|version| inner.written(version)).collect::<Result<Vec<_>, _>>();
-        let zones = off_the_runtime(write).await??;
+        let pieces = off_the_runtime(move || inner.lists.of(&versions, &inner.settings.policy)).await??;
         self.0.listed();
-        let mut pieces = vec![Bytes::from_static(b"[")];
-        for zone in zones.into_iter().filter(|zone| !zone.is_empty()) {
-            if pieces.len() > 1 {
-                pieces.push(Bytes::from_static(b","));
-            }
-            pieces.push(zone);
-        }
-        pieces.push(Bytes::from_static(b"]"));
         Ok(pieces)
     }
 

@@ -28,7 +28,7 @@ use super::status::codes;
 use crate::api::{Changes, Endpoint};
 use crate::metrics::Metrics;
 use crate::provider::failure::chain;
-use crate::provider::{Cause, Failure, Provider, Rejection, Status};
+use crate::provider::{Cause, Failure, Provider, Rejection, Status, off_the_runtime};
 
 /// Compared octet for octet by ExternalDNS.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/external.dns.webhook+json;version=1");
@@ -77,7 +77,9 @@ async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, r
         return Refused::Method(request.into_parts().0.method).into_response();
     }
     match webhook.bodies.read(request.into_body()).await {
-        Ok(octets) => off_the_runtime(move || webhook.adjusted(octets)).await,
+        Ok(octets) => {
+            off_the_runtime(move || webhook.adjusted(octets)).await.unwrap_or_else(|failure| refuse(&failure))
+        }
         Err(error) => Refused::Body(error).into_response(),
     }
 }
@@ -134,7 +136,7 @@ fn since_1970() -> u64 {
 impl<P: Provider> Webhook<P> {
     async fn apply_changes(&self, body: Body) -> Result<Response, Refused> {
         let octets = self.bodies.read(body).await?;
-        let changes: Changes = blocking(move || decode(&octets)).await??;
+        let changes: Changes = off_the_runtime(move || decode(&octets)).await??;
         let rejections = self.provider.apply_changes(changes).await?;
         if rejections.is_empty() {
             return Ok(StatusCode::NO_CONTENT.into_response());
@@ -278,16 +280,6 @@ fn unwritten(error: &serde_json::Error) -> Response {
 /// Whether three quarters of what ExternalDNS takes are reached.
 pub(super) const fn is_near_limit(octets: usize) -> bool {
     octets >= MOST_TAKEN / 4 * 3
-}
-
-/// Large bodies take long enough to hold up everybody else on a runtime thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let result = tokio::task::spawn_blocking(work).await;
-    result.map_err(|_| Failure::new(Cause::Internal, "the request broke off"))
-}
-
-async fn off_the_runtime(work: impl FnOnce() -> Response + Send + 'static) -> Response {
-    blocking(work).await.unwrap_or_else(|failure| refuse(&failure))
 }
 
 #[cfg(test)]
