@@ -171,13 +171,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a server or a tenant can name may hold anything; a terminal is to see no control characters.
+/// What a server or a tenant can name may hold anything; a terminal is to see no control characters, nor what turns the
+/// direction of the text around it.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = |c: char| if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") };
-        self.0.chars().try_for_each(write)
+        self.0.chars().try_for_each(|c| match c {
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", c.escape_default()),
+            c if c.is_control() => write!(f, "{}", c.escape_default()),
+            c => write!(f, "{c}"),
+        })
     }
 }
 
@@ -210,10 +214,11 @@ impl fmt::Display for Report {
             }
         }
         for Rejected { record_type, cause, detail, remedy } in &self.rejected {
-            writeln!(f, "REJECTED  {record_type}: {} ({cause}); remedy: {remedy}", Plain(detail))?;
+            let [rtype, detail, cause, remedy] = [record_type, detail, cause, remedy].map(|text| Plain(text));
+            writeln!(f, "REJECTED  {rtype}: {detail} ({cause}); remedy: {remedy}")?;
         }
         match (&self.no_sidecar, self.rejected.is_empty()) {
-            (Some(error), _) => writeln!(f, "sidecar   cannot be asked what it has rejected: {error}")?,
+            (Some(error), _) => writeln!(f, "sidecar   cannot be asked what it has rejected: {}", Plain(error))?,
             (None, true) => writeln!(f, "sidecar   has rejected nothing here")?,
             (None, false) => {}
         }
@@ -225,10 +230,55 @@ impl fmt::Display for Report {
                 }
                 Answer::Script(scripts) => {
                     writeln!(f, "{op:<9} of {record_type} sends")?;
-                    scripts.iter().flat_map(|script| script.lines()).try_for_each(|line| writeln!(f, "  {line}"))?;
+                    scripts
+                        .iter()
+                        .flat_map(|script| script.lines())
+                        .try_for_each(|line| writeln!(f, "  {}", Plain(line)))?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "\u{1b}[2J\nREJECTED\u{202e}\u{2066}\u{7}\u{9b}";
+
+    /// A tenant names types and names, and whoever listens where the sidecar should says the rest.
+    #[test]
+    fn nothing_that_others_can_name_reaches_the_terminal_as_it_is() {
+        let text = || HOSTILE.to_owned();
+        let problem = || Problem { cause: "protected", detail: text(), remedy: "none" };
+        let zone =
+            ZoneRead { zone: "example.test".into(), server: "ns1.example.test".into(), by: "transfer", serial: None };
+        let report = Report {
+            name: text(),
+            zone: Some(zone),
+            problem: Some(problem()),
+            records: vec![Record {
+                record_type: "A".into(),
+                ttl: 1,
+                targets: vec![text()],
+                listed: false,
+                problem: Some(problem()),
+                owners: vec![Owner { registry_txt: text(), owner: Some(text()) }],
+            }],
+            rejected: vec![Rejected { record_type: text(), cause: text(), detail: text(), remedy: text() }],
+            no_sidecar: Some(text()),
+            changes: vec![
+                Change { op: "delete", record_type: "A".into(), answer: Answer::Rejected(problem()) },
+                Change { op: "update", record_type: "A".into(), answer: Answer::Script(vec![text()]) },
+            ],
+        };
+        let shown = report.to_string();
+        let is_harmful =
+            |c: char| c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!shown.contains(is_harmful), "{shown:?}");
+        // A script alone has lines, and those are indented.
+        assert!(shown.lines().all(|line| !line.starts_with("REJECTED\\u")), "{shown}");
+        assert_eq!(shown.matches("[2J").count(), 13);
     }
 }
