@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Name;
+use super::zone::RrsetRef;
 
 /// A record type by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,6 +155,12 @@ impl Rrset {
         rdata.dedup();
         rdata.shrink_to_fit();
         (!rdata.is_empty()).then_some(Self { name, rtype, ttl, rdata })
+    }
+
+    /// A view of it.
+    #[must_use]
+    pub fn as_ref(&self) -> RrsetRef<'_> {
+        RrsetRef { name: &self.name, rtype: self.rtype, ttl: self.ttl, rdata: &self.rdata }
     }
 
     /// Owner name.

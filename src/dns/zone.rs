@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Name, NameError, Rdata, RecordType, Rrset, Ttl};
 
 mod pages;
 
+pub use pages::Page;
 use pages::{Held, Node, Pages};
 
 /// The name of a zone that this sidecar is configured to change.
@@ -92,7 +94,7 @@ pub struct ZoneContents {
     names: Pages,
 }
 
-/// A view of one RRset of a zone.
+/// A view of one RRset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RrsetRef<'a> {
     /// Owner name.
@@ -204,9 +206,9 @@ impl ZoneContents {
         self.names.nodes().flat_map(Node::rrsets)
     }
 
-    /// The same name by name.
-    pub fn nodes(&self) -> impl Iterator<Item = impl Iterator<Item = RrsetRef<'_>> + Clone> {
-        self.names.nodes().map(Node::rrsets)
+    /// The same in pages: the same one in two versions means that its names are the same in both.
+    pub fn pages(&self) -> impl Iterator<Item = &Arc<Page>> {
+        self.names.pages()
     }
 
     /// Number of records.

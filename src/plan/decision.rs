@@ -9,6 +9,7 @@ use super::group::Group;
 use super::hidden::{Cover, belongs_to, cover, hidden_by_new, is_address, may_be_glue};
 use super::intake::{Change, Kind, Wanted};
 use super::ownership::{Claim, claim};
+use super::protected::Infrastructure;
 use super::reason::Reason;
 use super::registry::{Pattern, describe, registry_after, speaks_for};
 use super::step::{Copies, Op, Planned};
@@ -29,7 +30,12 @@ impl<'a> View<'a> {
         let Some(contents) = self.contents else {
             return if self.has_its_text(change) { Ok(Some(self.unseen(change))) } else { Err(Reason::NoRegistryText) };
         };
-        if self.policy.protected.covers(contents.zone(), Some(contents), &change.name, change.rtype) {
+        if self.policy.protected.covers(
+            contents.zone(),
+            Some(&Infrastructure::of(contents)),
+            &change.name,
+            change.rtype,
+        ) {
             return Err(Reason::Protected);
         }
         if let Some(cover) = cover(contents, &change.name, change.rtype).filter(|cover| !self.is_exempt(change, cover))

@@ -1,6 +1,7 @@
 //! What nobody sees who asks this zone: names below a delegation or a DNAME, but for glue and the registry TXT of both.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::canonical::canonical_targets;
 use super::group::Group;
@@ -10,7 +11,7 @@ use super::protected::host;
 use super::reason::Reason;
 use super::registry::{may_speak_for, owned_candidates};
 use crate::dns::zone::RrsetRef;
-use crate::dns::{Name, RecordType, Ttl, ZoneContents};
+use crate::dns::{Name, RecordType, Rrset, Ttl, ZoneContents, ZoneName};
 
 const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
@@ -104,7 +105,7 @@ fn servers<'a>(cut: &RrsetRef<'a>) -> impl Iterator<Item = Name> + use<'a> {
 pub(super) fn hidden_by_new(contents: &ZoneContents, change: &Change, group: &Group) -> Option<Name> {
     let cover = Cover::of(change).filter(|_| contents.rrset(&change.name, change.rtype).is_none())?;
     let below = match cover {
-        Cover::Cut(cut) => Some(Below::new(contents, cut)),
+        Cover::Cut(cut) => Below::new(contents, cut),
         Cover::Dname(_) => None,
     };
     let goes = |rrset: &RrsetRef<'_>| {
@@ -152,39 +153,40 @@ pub(super) fn note_hidden(changes: &mut [Change]) {
 }
 
 /// What the registry TXT below one delegation say of the names below it.
-#[derive(Debug)]
-pub(super) struct Below<'a> {
-    cut: RrsetRef<'a>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Below {
+    cut: Rrset,
     /// Addresses that a registry TXT may speak for: glue of a server that is not named yet, or no more.
     claimed: BTreeSet<(Name, RecordType)>,
     /// Registry TXT of the delegation and of addresses below it.
-    texts: BTreeSet<&'a Name>,
+    texts: BTreeSet<Name>,
 }
 
-impl<'a> Below<'a> {
-    pub(super) fn new(contents: &'a ZoneContents, cut: RrsetRef<'a>) -> Self {
+impl Below {
+    /// None where the delegation has no record.
+    pub(super) fn new(contents: &ZoneContents, cut: RrsetRef<'_>) -> Option<Self> {
         let (mut claimed, mut texts) = (BTreeSet::new(), BTreeSet::new());
         let is_claim = |rrset: &RrsetRef<'_>| rrset.rdata.iter().any(|text| claim(text) != Claim::Foreign);
         let below = contents.at_or_below(cut.name).filter(|rrset| rrset.rtype == RecordType::TXT);
         for text in below.filter(is_claim) {
             if may_speak_for(text.name, cut.name, RecordType::NS) {
-                texts.insert(text.name);
+                texts.insert(text.name.clone());
             }
             for owned in owned_candidates(text.name).filter(|owned| owned.is_at_or_below(cut.name)) {
                 for rtype in ADDRESSES.into_iter().filter(|rtype| may_speak_for(text.name, &owned, *rtype)) {
                     if contents.rrset(&owned, rtype).is_some() {
-                        texts.insert(text.name);
+                        texts.insert(text.name.clone());
                         claimed.insert((owned.clone(), rtype));
                     }
                 }
             }
         }
-        Self { cut, claimed, texts }
+        Some(Self { cut: cut.to_rrset()?, claimed, texts })
     }
 
     /// Whether an RRset below the delegation is shown all the same.
     pub(super) fn shows(&self, name: &Name, rtype: RecordType) -> bool {
-        belongs_to(&self.cut, name, rtype)
+        belongs_to(&self.cut.as_ref(), name, rtype)
             || self.claimed.contains(&(name.clone(), rtype))
             || (rtype == RecordType::TXT && self.texts.contains(name))
     }
@@ -194,47 +196,79 @@ impl<'a> Below<'a> {
 #[derive(Debug)]
 pub(super) struct Shown<'a> {
     contents: &'a ZoneContents,
-    hiding: Option<Hiding<'a>>,
+    hiding: Option<Arc<Hiding>>,
 }
 
-#[derive(Debug)]
-enum Hiding<'a> {
-    Cut(Below<'a>),
-    Dname(RrsetRef<'a>),
+/// A delegation or DNAME with all that decides what it hides.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Hiding {
+    Cut(Below),
+    Dname(Rrset),
 }
 
 impl<'a> Shown<'a> {
-    pub(super) const fn new(contents: &'a ZoneContents) -> Self {
-        Self { contents, hiding: None }
+    /// Begins at a name: before the first one, or at one that is hidden by this, if by anything.
+    pub(super) const fn new(contents: &'a ZoneContents, hiding: Option<Arc<Hiding>>) -> Self {
+        Self { contents, hiding }
     }
 
     /// Goes on to the next name, of which these are the RRsets.
     pub(super) fn enter(&mut self, rrsets: impl Iterator<Item = RrsetRef<'a>> + Clone) {
         let Some(name) = rrsets.clone().next().map(|rrset| rrset.name) else { return };
-        if self.hiding.as_ref().is_some_and(|hiding| hiding.cover().reaches(name)) {
-            return;
+        if !self.hiding.as_ref().is_some_and(|hiding| hiding.reaches(name)) {
+            self.hiding = Hiding::by(self.contents, rrsets).map(Arc::new);
         }
-        self.hiding = Cover::at(rrsets, self.contents.zone().as_name()).map(|cover| match cover {
-            Cover::Cut(cut) => Hiding::Cut(Below::new(self.contents, cut)),
-            Cover::Dname(dname) => Hiding::Dname(dname),
-        });
     }
 
     /// Whether an RRset of that name is shown.
     pub(super) fn shows(&self, rrset: &RrsetRef<'_>) -> bool {
-        match &self.hiding {
+        match self.hiding.as_deref() {
             Some(Hiding::Cut(below)) => below.shows(rrset.name, rrset.rtype),
-            Some(hiding) => !hiding.cover().reaches(rrset.name),
+            Some(hiding) => !hiding.reaches(rrset.name),
             None => true,
         }
     }
+
+    pub(super) fn zone(&self) -> &'a ZoneName {
+        self.contents.zone()
+    }
+
+    /// What hides at that name and may hide the ones that follow.
+    pub(super) fn into_hiding(self) -> Option<Arc<Hiding>> {
+        self.hiding
+    }
 }
 
-impl<'a> Hiding<'a> {
-    const fn cover(&self) -> Cover<'a> {
+impl Hiding {
+    /// At a name of a zone; none where nothing does.
+    pub(super) fn at(contents: &ZoneContents, name: &Name) -> Option<Self> {
+        Self::by(contents, contents.at(name))
+    }
+
+    /// By one of these, which are all RRsets of a name.
+    fn by<'a>(contents: &ZoneContents, rrsets: impl Iterator<Item = RrsetRef<'a>>) -> Option<Self> {
+        match Cover::at(rrsets, contents.zone().as_name())? {
+            Cover::Cut(cut) => Below::new(contents, cut).map(Self::Cut),
+            Cover::Dname(dname) => dname.to_rrset().map(Self::Dname),
+        }
+    }
+
+    /// The name of the delegation or DNAME.
+    pub(super) fn name(&self) -> &Name {
         match self {
-            Self::Cut(below) => Cover::Cut(below.cut),
-            Self::Dname(dname) => Cover::Dname(*dname),
+            Self::Cut(below) => below.cut.name(),
+            Self::Dname(dname) => dname.name(),
+        }
+    }
+
+    pub(super) fn reaches(&self, name: &Name) -> bool {
+        self.cover().reaches(name)
+    }
+
+    fn cover(&self) -> Cover<'_> {
+        match self {
+            Self::Cut(below) => Cover::Cut(below.cut.as_ref()),
+            Self::Dname(dname) => Cover::Dname(dname.as_ref()),
         }
     }
 }
@@ -279,8 +313,8 @@ mod tests {
             records in prop::collection::vec((prop::sample::select(&NAMES[..]), prop::sample::select(&TYPES[..])), 0..12),
         ) {
             let contents = zone(&records);
-            let mut shown = Shown::new(&contents);
-            for rrsets in contents.nodes() {
+            let mut shown = Shown::new(&contents, None);
+            for rrsets in contents.pages().flat_map(|page| page.nodes()) {
                 shown.enter(rrsets.clone());
                 for rrset in rrsets {
                     let is_free = cover(&contents, rrset.name, rrset.rtype).is_none();

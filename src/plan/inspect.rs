@@ -10,6 +10,7 @@ use super::hidden::cover;
 use super::intake::intake;
 use super::listing::list;
 use super::ownership::{Claim, claim};
+use super::protected::Infrastructure;
 use super::reason::{Reason, Refusal};
 use super::registry::{may_speak_for, owned_candidates};
 use super::step::{Copies, plan};
@@ -56,13 +57,14 @@ pub enum Attempt {
 #[must_use]
 pub fn record_sets(name: &Name, copies: &Copies, policy: &Policy) -> Vec<RecordSet> {
     let Some(contents) = policy.zones.find(name).and_then(|zone| copies.get(zone)) else { return Vec::new() };
+    let infrastructure = Infrastructure::of(contents);
     let undotted = name.to_undotted();
     let mut listed = list(contents, policy);
     listed.retain(|endpoint| endpoint.dns_name == undotted);
     let describe = |rrset: RrsetRef<'_>| {
         let rtype = rrset.rtype;
         let is_listed = listed.iter().any(|endpoint| endpoint.record_type == rtype.to_string());
-        let is_protected = policy.protected.covers(contents.zone(), Some(contents), name, rtype);
+        let is_protected = policy.protected.covers(contents.zone(), Some(&infrastructure), name, rtype);
         let unlisted = || match cover(contents, name, rtype) {
             _ if is_protected => Reason::Protected,
             Some(cover) => cover.reason(),

@@ -32,7 +32,7 @@ pub use batch::{Batch, Indexed, Limits, pack};
 pub use delivery::Delivery;
 pub use group::{Group, Grouped, Part, group};
 pub use intake::{Change, Kind, Wanted, intake};
-pub use listing::list;
+pub use listing::{Listing, list};
 pub use protected::{Protected, ProtectedName, Protection};
 pub use reason::{Reason, Refusal};
 pub use register::Register;

@@ -1,5 +1,7 @@
 //! Names that belong to a zone's own infrastructure: never listed, never touched.
 
+use std::collections::BTreeSet;
+
 use super::canonical::canonical_name;
 use crate::dns::wire::Reader;
 use crate::dns::{Name, Rdata, RecordType, ZoneContents, ZoneName, ZoneSet};
@@ -8,6 +10,7 @@ use crate::dns::{Name, Rdata, RecordType, ZoneContents, ZoneName, ZoneSet};
 const SUBTREES: [&str; 4] = ["_msdcs", "_sites", "domaindnszones", "forestdnszones"];
 /// Services that a domain announces at its apex.
 const LOCATORS: [&str; 5] = ["_ldap", "_gc", "_kerberos", "_kerberos-master", "_kpasswd"];
+const PROTOCOLS: [&str; 2] = ["_tcp", "_udp"];
 
 /// An entry of `RFC2136_PROTECTED_NAMES`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +49,15 @@ impl Protected {
         Self { rules: entries.iter().flat_map(absolute).collect() }
     }
 
-    /// Whether an RRset is protected. Without the zone's contents only what is protected everywhere is.
+    /// Whether an RRset is protected. Where it is not known what the zone holds, only what is protected everywhere is.
     #[must_use]
-    pub fn covers(&self, zone: &ZoneName, contents: Option<&ZoneContents>, name: &Name, rtype: RecordType) -> bool {
+    pub fn covers(
+        &self,
+        zone: &ZoneName,
+        infrastructure: Option<&Infrastructure>,
+        name: &Name,
+        rtype: RecordType,
+    ) -> bool {
         let apex = zone.as_name();
         if name == apex && matches!(rtype, RecordType::SOA | RecordType::NS) {
             return true;
@@ -58,7 +67,7 @@ impl Protected {
         }
         self.is_listed(name)
             || is_infrastructure(apex, name)
-            || contents.is_some_and(|contents| is_infrastructure_of(contents, name, rtype))
+            || infrastructure.is_some_and(|infrastructure| infrastructure.covers(name, rtype))
     }
 
     fn is_listed(&self, name: &Name) -> bool {
@@ -88,31 +97,49 @@ fn child(labels: &[&str], apex: &Name) -> Option<Name> {
 
 /// What every zone protects, whatever it holds.
 fn is_infrastructure(apex: &Name, name: &Name) -> bool {
-    let at_or_below = |label: &str| child(&[label], apex).is_some_and(|subtree| name.is_at_or_below(&subtree));
-    let is = |labels: &[&str]| child(labels, apex).as_ref() == Some(name);
-    SUBTREES.iter().any(|label| at_or_below(label))
-        || is(&["_kerberos"])
-        || LOCATORS.iter().any(|service| is(&[service, "_tcp"]) || is(&[service, "_udp"]))
+    let depth = name.label_count().saturating_sub(apex.label_count());
+    let Some(place) = depth.checked_sub(1).filter(|_| name.is_at_or_below(apex)) else { return false };
+    // The label next to the apex, and the one before that.
+    let mut labels = name.labels().skip(place.saturating_sub(1));
+    let service = if place > 0 { labels.next() } else { None };
+    let Some(label) = labels.next() else { return false };
+    let is_one_of = |label: &[u8], known: &[&str]| known.iter().any(|known| known.as_bytes() == label);
+    is_one_of(label, &SUBTREES)
+        || (depth == 1 && label == b"_kerberos")
+        || (depth == 2 && is_one_of(label, &PROTOCOLS) && service.is_some_and(|service| is_one_of(service, &LOCATORS)))
 }
 
 /// What a zone protects because of what it holds.
-fn is_infrastructure_of(contents: &ZoneContents, name: &Name, rtype: RecordType) -> bool {
-    let apex = contents.zone().as_name();
-    let names_host = |owner: &Name, rtype, skip| {
-        contents
-            .rrset(owner, rtype)
-            .is_some_and(|rrset| rrset.rdata.iter().any(|rdata| host(rdata, skip).as_ref() == Some(name)))
-    };
-    if matches!(rtype, RecordType::A | RecordType::AAAA) {
-        let is_domain = || child(&["_msdcs"], apex).is_some_and(|msdcs| contents.at_or_below(&msdcs).next().is_some());
-        let is_controller =
-            || child(&["_ldap", "_tcp"], apex).is_some_and(|owner| names_host(&owner, RecordType::SRV, 6));
-        if names_host(apex, RecordType::NS, 0) || ((name == apex || is_controller()) && is_domain()) {
-            return true;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Infrastructure {
+    /// Its name servers and, in a domain's zone, its controllers and the domain itself: their addresses.
+    hosts: BTreeSet<Name>,
+    /// FreeIPA's name for its certificate authorities.
+    authorities: Option<Name>,
+}
+
+impl Infrastructure {
+    /// What is in a zone.
+    #[must_use]
+    pub fn of(contents: &ZoneContents) -> Self {
+        let apex = contents.zone().as_name();
+        let named_by = |owner: &Name, rtype, skip| {
+            let rdata = contents.rrset(owner, rtype).map(|rrset| rrset.rdata).unwrap_or_default();
+            rdata.iter().filter_map(move |rdata| host(rdata, skip))
+        };
+        let mut hosts: BTreeSet<Name> = named_by(apex, RecordType::NS, 0).collect();
+        if child(&["_msdcs"], apex).is_some_and(|msdcs| contents.at_or_below(&msdcs).next().is_some()) {
+            hosts.insert(apex.clone());
+            hosts.extend(child(&["_ldap", "_tcp"], apex).iter().flat_map(|owner| named_by(owner, RecordType::SRV, 6)));
         }
+        let realm = child(&["_kerberos"], apex).filter(|realm| contents.rrset(realm, RecordType::TXT).is_some());
+        Self { hosts, authorities: realm.and_then(|_| child(&["ipa-ca"], apex)) }
     }
-    child(&["ipa-ca"], apex).as_ref() == Some(name)
-        && child(&["_kerberos"], apex).is_some_and(|realm| contents.rrset(&realm, RecordType::TXT).is_some())
+
+    fn covers(&self, name: &Name, rtype: RecordType) -> bool {
+        (matches!(rtype, RecordType::A | RecordType::AAAA) && self.hosts.contains(name))
+            || self.authorities.as_ref() == Some(name)
+    }
 }
 
 /// The name in RDATA after `skip` octets.
@@ -146,7 +173,7 @@ mod tests {
     }
 
     fn covers(protected: &Protected, contents: &ZoneContents, owner: &str, rtype: RecordType) -> bool {
-        protected.covers(contents.zone(), Some(contents), &name(owner), rtype)
+        protected.covers(contents.zone(), Some(&Infrastructure::of(contents)), &name(owner), rtype)
     }
 
     #[test]
@@ -172,6 +199,11 @@ mod tests {
             ("dc1.ad.test", RecordType::TXT),
             ("_sip._tcp.ad.test", RecordType::SRV),
             ("_ldap._tcp.app.ad.test", RecordType::SRV),
+            ("_ldap.ad.test", RecordType::SRV),
+            ("_tcp.ad.test", RecordType::SRV),
+            ("x._ldap._tcp.ad.test", RecordType::SRV),
+            ("x._kerberos.ad.test", RecordType::TXT),
+            ("_msdcs.other.test", RecordType::A),
             ("web.ad.test", RecordType::A),
         ] {
             assert!(!covers(&protected, &zone, owner, rtype), "{owner}");

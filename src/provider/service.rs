@@ -271,8 +271,11 @@ impl<A: Authority> Provider for Service<A> {
 
     async fn records(&self) -> Result<Vec<Endpoint>, Failure> {
         let versions = self.0.versions().await?;
+        let inner = Arc::clone(&self.0);
+        let list = move || versions.iter().flat_map(|version| plan::list(version, &inner.settings.policy)).collect();
+        let endpoints = off_the_runtime(list).await?;
         self.0.listed();
-        Ok(versions.iter().flat_map(|version| plan::list(version, &self.0.settings.policy)).collect())
+        Ok(endpoints)
     }
 
     async fn records_json(&self) -> Result<Vec<Bytes>, Failure> {

@@ -22,9 +22,9 @@ pub(super) struct Pages {
     wildcards: usize,
 }
 
-/// Some hundred names of a zone in canonical order.
+/// Some hundred names of a zone in canonical order, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Page {
+pub struct Page {
     nodes: Vec<Node>,
 }
 
@@ -89,6 +89,10 @@ impl Pages {
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.pages.iter().flat_map(|page| &page.nodes)
+    }
+
+    pub(super) fn pages(&self) -> std::slice::Iter<'_, Arc<Page>> {
+        self.pages.iter()
     }
 
     pub(super) fn record_count(&self) -> usize {
@@ -162,6 +166,19 @@ impl PartialEq for Pages {
 }
 
 impl Eq for Pages {}
+
+impl Page {
+    /// Its RRsets, name by name.
+    pub fn nodes(&self) -> impl Iterator<Item = impl Iterator<Item = RrsetRef<'_>> + Clone> {
+        self.nodes.iter().map(Node::rrsets)
+    }
+
+    /// The first of its names; every page has one.
+    #[must_use]
+    pub fn first(&self) -> Option<&Name> {
+        self.nodes.first().map(|node| &node.name)
+    }
+}
 
 impl Node {
     pub(super) fn rrsets(&self) -> impl Iterator<Item = RrsetRef<'_>> + Clone {
