@@ -67,20 +67,9 @@ impl Name {
     /// # Errors
     /// When a label is empty or too long, or the whole is.
     pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, NameError> {
-        let mut wire = Vec::with_capacity(32);
-        for label in labels {
-            if label.is_empty() {
-                return Err(NameError::EmptyLabel);
-            }
-            let length = u8::try_from(label.len()).ok().filter(|&n| usize::from(n) <= MAX_LABEL);
-            wire.push(length.ok_or(NameError::LabelTooLong(label.len()))?);
-            wire.extend(label.iter().map(u8::to_ascii_lowercase));
-        }
-        wire.push(0);
-        if wire.len() > MAX_NAME {
-            return Err(NameError::NameTooLong(wire.len()));
-        }
-        Ok(Self(wire.into_boxed_slice()))
+        let mut name = Labelled::new();
+        labels.into_iter().try_for_each(|label| name.push(label))?;
+        name.finish()
     }
 
     /// Takes uncompressed wire octets that end with the root label.
@@ -164,6 +153,43 @@ impl Name {
     }
 }
 
+/// A name that is put together label by label, the leftmost first: transfers are full of them, so without allocation.
+#[derive(Debug)]
+pub(super) struct Labelled {
+    wire: [u8; MAX_NAME],
+    /// Octets of all labels, also when they are too many.
+    length: usize,
+}
+
+impl Labelled {
+    pub(super) const fn new() -> Self {
+        Self { wire: [0; MAX_NAME], length: 0 }
+    }
+
+    /// Puts a label to the right of the others.
+    pub(super) fn push(&mut self, label: &[u8]) -> Result<(), NameError> {
+        if label.is_empty() {
+            return Err(NameError::EmptyLabel);
+        }
+        let length = u8::try_from(label.len()).ok().filter(|&length| usize::from(length) <= MAX_LABEL);
+        let length = length.ok_or(NameError::LabelTooLong(label.len()))?;
+        let end = self.length + 1 + label.len();
+        if let Some([first, octets @ ..]) = self.wire.get_mut(self.length..end) {
+            *first = length;
+            octets.copy_from_slice(label);
+            octets.make_ascii_lowercase();
+        }
+        self.length = end;
+        Ok(())
+    }
+
+    /// Puts the root label at the end.
+    pub(super) fn finish(self) -> Result<Name, NameError> {
+        let length = self.length + 1;
+        self.wire.get(..length).map(|wire| Name(Box::from(wire))).ok_or(NameError::NameTooLong(length))
+    }
+}
+
 /// Iterator over the labels of a [`Name`].
 #[derive(Debug, Clone)]
 pub struct Labels<'a>(&'a [u8]);
@@ -227,17 +253,30 @@ impl fmt::Display for Name {
             return f.write_str(".");
         }
         for label in self.labels() {
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => write!(f, "\\{}", char::from(octet))?,
-                    0x21..=0x7e => write!(f, "{}", char::from(octet))?,
-                    _ => write!(f, "\\{octet:03}")?,
+            for part in label.chunk_by(|one, other| is_plain(*one) && is_plain(*other)) {
+                match part {
+                    [octet] if !is_plain(*octet) => escape(*octet, f)?,
+                    plain => plain.utf8_chunks().try_for_each(|chunk| f.write_str(chunk.valid()))?,
                 }
             }
             f.write_str(".")?;
         }
         Ok(())
     }
+}
+
+/// Whether an octet stands for itself in presentation form.
+const fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !is_special(octet)
+}
+
+/// Whether an octet means something in presentation form (RFC 1035 §5.1).
+const fn is_special(octet: u8) -> bool {
+    matches!(octet, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
+}
+
+fn escape(octet: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if is_special(octet) { write!(f, "\\{}", char::from(octet)) } else { write!(f, "\\{octet:03}") }
 }
 
 impl fmt::Debug for Name {

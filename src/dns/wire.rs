@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::name::Labelled;
 use super::{Name, NameError, RecordType};
 
 /// A label length octet with both high bits set starts a pointer (RFC 1035 §4.1.4).
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When it runs out of the message, points forward, or is too long.
     pub fn name(&mut self) -> Result<Name, WireError> {
-        let mut labels = Vec::with_capacity(8);
+        let mut name = Labelled::new();
         let mut followed: Option<Self> = None;
         let mut floor = self.position;
         for _ in 0..MAX_STEPS {
@@ -113,7 +114,7 @@ impl<'a> Reader<'a> {
             let at = reader.position;
             let length = reader.u8()?;
             if length == 0 {
-                return Ok(Name::from_labels(labels)?);
+                return Ok(name.finish()?);
             }
             if length & POINTER == POINTER {
                 let target = usize::from(u16::from_be_bytes([length & !POINTER, reader.u8()?]));
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
             if length & POINTER != 0 {
                 return Err(WireError::BadLabel(at));
             }
-            labels.push(reader.octets(usize::from(length))?);
+            name.push(reader.octets(usize::from(length))?)?;
         }
         Err(WireError::BadLabel(floor))
     }
