@@ -81,6 +81,9 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let health = Health::new().await;
     tokio::spawn(stop.clone().run_until_cancelled_owned(watch_readiness(service.clone(), health.clone())));
 
+    let keeper = service.clone();
+    tokio::spawn(async move { keeper.keep_alive().await });
+
     let limits = Limits { deadline: config.deadline, max_body: config.max_body };
     let webhook = server::serve(
         webhook,
@@ -170,6 +173,7 @@ fn service_settings(config: &Config) -> ServiceSettings {
         read: config.read,
         deadline: config.deadline,
         dry_run: config.dry_run,
+        keep_alive: config.keep_alive,
     }
 }
 

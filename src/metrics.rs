@@ -77,6 +77,12 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    zone: Label,
+    outcome: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -98,6 +104,10 @@ pub struct Metrics {
     clock_skew: Family<ServerLabels, Seconds>,
     ticket_expiry: Family<NoLabels, Seconds>,
     records_body: Gauge,
+    refreshes: Family<RefreshLabels, Counter>,
+    kept: Family<ZoneLabels, Gauge>,
+    overdue: Family<ZoneLabels, Gauge>,
+    next_refresh: Family<ZoneLabels, Gauge>,
 }
 
 /// One webhook request.
@@ -152,6 +162,21 @@ pub struct Gauges {
     pub ticket_expiry: Option<Duration>,
     /// Rejected records by the label of their cause.
     pub rejected: Vec<(&'static str, usize)>,
+    /// Of each zone in which records are kept from ageing.
+    pub keep_alive: Vec<KeepAliveGauges>,
+}
+
+/// What is known of the records of a zone that are kept from ageing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepAliveGauges {
+    /// The zone.
+    pub zone: String,
+    /// RRsets.
+    pub records: usize,
+    /// Those that may be taken out as aged.
+    pub overdue: usize,
+    /// When the next one is due, seconds since 1970.
+    pub next: Option<u64>,
 }
 
 impl Default for Metrics {
@@ -183,6 +208,10 @@ impl Metrics {
             clock_skew: Family::default(),
             ticket_expiry: Family::default(),
             records_body: Gauge::default(),
+            refreshes: Family::default(),
+            kept: Family::default(),
+            overdue: Family::default(),
+            next_refresh: Family::default(),
         };
         metrics.register();
         metrics
@@ -222,6 +251,13 @@ impl Metrics {
         registry.register_with_unit("ticket_expiry", "Time until the Kerberos ticket ends", Unit::Seconds, ticket);
         let body = self.records_body.clone();
         registry.register_with_unit("records_body", "Size of the last answer to GET /records", Unit::Bytes, body);
+        let refreshes = self.refreshes.clone();
+        registry.register("keep_alive_refreshes", "RRsets that were due for a refresh, by what came of it", refreshes);
+        registry.register("keep_alive_records", "RRsets that are kept from ageing", self.kept.clone());
+        let overdue = self.overdue.clone();
+        registry.register("keep_alive_overdue_records", "RRsets that may be taken out as aged", overdue);
+        let (help, next) = ("Time of the next refresh, seconds since 1970", self.next_refresh.clone());
+        registry.register_with_unit("keep_alive_next_timestamp", help, Unit::Seconds, next);
     }
 
     /// Counts an answered webhook request; `class` is `2xx`, `5xx` or a gRPC code.
@@ -250,6 +286,13 @@ impl Metrics {
     /// Counts a zone that was read.
     pub fn read(&self, zone: String, kind: &'static str) {
         self.reads.get_or_create(&ReadLabels { zone, kind }).inc();
+    }
+
+    /// Counts RRsets that were refreshed, or were not.
+    pub fn refreshed(&self, zone: String, is_done: bool, count: usize) {
+        let outcome = if is_done { "refreshed" } else { "failed" };
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.refreshes.get_or_create(&RefreshLabels { zone, outcome }).inc_by(count);
     }
 
     /// All metrics as text, after taking over what is read at this moment.
@@ -294,6 +337,16 @@ impl Metrics {
         if let Some(left) = gauges.ticket_expiry {
             self.ticket_expiry.get_or_create(&[]).set(left.as_secs_f64());
         }
+        for kept in &gauges.keep_alive {
+            let labels = ZoneLabels { zone: kept.zone.clone() };
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            self.kept.get_or_create(&labels).set(count(kept.records));
+            self.overdue.get_or_create(&labels).set(count(kept.overdue));
+            match kept.next.and_then(|time| i64::try_from(time).ok()) {
+                Some(time) => self.next_refresh.get_or_create(&labels).set(time),
+                None => i64::from(self.next_refresh.remove(&labels)),
+            };
+        }
         self.rejected.clear();
         for &(reason, count) in &gauges.rejected {
             let gauge = self.rejected.get_or_create_owned(&ReasonLabels { reason });
@@ -317,6 +370,8 @@ mod tests {
         metrics.updated("example.test".into(), "ns1.example.test:53".into(), "NOERROR".into(), Duration::ZERO);
         metrics.changed("create", "A".into());
         metrics.read("example.test".into(), "axfr");
+        metrics.refreshed("example.test".into(), true, 5);
+        metrics.refreshed("example.test".into(), false, 1);
         let server = ServerGauges {
             server: "ns1.example.test:53".into(),
             failed: true,
@@ -339,6 +394,12 @@ mod tests {
             servers: vec![server],
             ticket_expiry: Some(Duration::from_secs(60)),
             rejected: vec![("protected", 2)],
+            keep_alive: vec![KeepAliveGauges {
+                zone: "example.test".into(),
+                records: 3,
+                overdue: 1,
+                next: Some(1_800_000_002),
+            }],
         };
         let text = metrics.scrape(&gauges).and_then(|_| metrics.scrape(&gauges)).unwrap();
         let of_server = r#"server="ns1.example.test:53""#;
@@ -352,6 +413,11 @@ mod tests {
             r#"rejected_records{reason="protected"} 2"#.to_owned(),
             r#"records{zone="example.test"} 4"#.to_owned(),
             r#"zone_serial{zone="example.test"} 7"#.to_owned(),
+            r#"keep_alive_refreshes_total{zone="example.test",outcome="refreshed"} 5"#.to_owned(),
+            r#"keep_alive_refreshes_total{zone="example.test",outcome="failed"} 1"#.to_owned(),
+            r#"keep_alive_records{zone="example.test"} 3"#.to_owned(),
+            r#"keep_alive_overdue_records{zone="example.test"} 1"#.to_owned(),
+            r#"keep_alive_next_timestamp_seconds{zone="example.test"} 1800000002"#.to_owned(),
             r#"last_read_timestamp_seconds{zone="example.test"} 1800000000"#.to_owned(),
             r#"last_apply_timestamp_seconds{zone="second.test"} 1800000001"#.to_owned(),
             format!(r#"negotiations_total{{{of_server},outcome="established"}} 2"#),

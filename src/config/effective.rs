@@ -43,7 +43,7 @@ impl Config {
             ("RFC2136_PROTECTED_NAMES", join(&self.protected_names, protected)),
             ("RFC2136_ALLOW_UNOWNED", self.allow_unowned.to_string()),
             ("RFC2136_MAX_DELETES", self.max_deletes.unwrap_or(0).to_string()),
-            ("RFC2136_KEEP_ALIVE", "off".to_owned()),
+            ("RFC2136_KEEP_ALIVE", self.keep_alive.label().to_owned()),
             ("RFC2136_DRY_RUN", self.dry_run.to_string()),
             ("WEBHOOK_LISTEN", self.webhook_listen.to_string()),
             ("WEBHOOK_ADMIN_LISTEN", self.admin_listen.map_or_else(|| "[::]:8080".to_owned(), |a| a.to_string())),

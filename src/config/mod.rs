@@ -97,6 +97,8 @@ pub struct Config {
     pub allow_unowned: bool,
     /// RRsets deleted without replacement in one apply at most; none is no limit.
     pub max_deletes: Option<usize>,
+    /// Whether records are refreshed where a directory ages them.
+    pub keep_alive: KeepAlive,
     /// One exchange with a server.
     pub timeout: Duration,
     /// DNS over TLS, where wanted.
@@ -174,6 +176,30 @@ pub enum ReadMode {
     Ldap,
     /// Not at all; for `--registry=crd`.
     None,
+}
+
+/// Whether records are refreshed where a directory ages them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepAlive {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Where the directory shows that they age.
+    Auto,
+    /// There by its time stamps, and everywhere else daily.
+    On,
+}
+
+impl KeepAlive {
+    /// The value that sets it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+            Self::On => "on",
+        }
+    }
 }
 
 /// Where the directory is.

@@ -86,9 +86,9 @@ pub enum Fault {
         /// The name spelled most like it.
         nearest: Option<&'static str>,
     },
-    /// For a feature that is not built yet.
-    #[error("is not supported yet")]
-    NotSupported,
+    /// Nobody refreshes what he does not see.
+    #[error("records are refreshed as they stand in DNS, and RFC2136_READ=none reads none")]
+    KeepAliveUnread,
     /// Octets that are no UTF-8.
     #[error("is not UTF-8")]
     NotUnicode,
@@ -137,7 +137,7 @@ impl Fault {
             Self::Without(other) => format!("set {other} too, or unset this"),
             Self::Unknown { nearest: Some(name) } => format!("did you mean {name}?"),
             Self::Unknown { nearest: None } => "unset it; --help lists every setting".to_owned(),
-            Self::NotSupported => "unset it".to_owned(),
+            Self::KeepAliveUnread => "set RFC2136_KEEP_ALIVE=off, or RFC2136_READ=auto".to_owned(),
             Self::Quoted => {
                 "remove the quotes; where the file or shell needs some, they go around the whole NAME=value".to_owned()
             }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Config, Fault, LoadBalancing, Loaded, LogFormat, Problems, Tls, Warning};
+use super::{Config, Fault, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Warning};
 use super::{authentication, hosts, reading, value};
 use crate::api::DomainFilter;
 use crate::dns::{Name, ServerProfile, ServerSource, ZoneName, ZoneSet};
@@ -48,10 +48,10 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
     let protected_names = protected_names(r);
     let allow_unowned = r.flag("RFC2136_ALLOW_UNOWNED");
     let max_deletes = r.value("RFC2136_MAX_DELETES", "a number; 0 is no limit", |text| text.parse::<usize>().ok());
-    keep_alive(r);
     let timeout = r.value("RFC2136_TIMEOUT", value::DURATION, value::duration);
     let tls = tls(r);
     let dry_run = r.flag("RFC2136_DRY_RUN");
+    let keep_alive = keep_alive(r, gss.unwrap_or(false), read, dry_run.unwrap_or(false));
     let domain_filter = domain_filter(r, zones.as_ref());
     let (webhook_listen, admin_listen) = (webhook_listen(r), admin_listen(r));
     let deadline = deadline(r, timeout);
@@ -79,6 +79,7 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
             protected_names: protected_names?,
             allow_unowned: allow_unowned?,
             max_deletes: Some(max_deletes?).filter(|&limit| limit > 0),
+            keep_alive: keep_alive?,
             timeout: timeout?,
             tls: tls?,
             dry_run: dry_run?,
@@ -138,12 +139,20 @@ fn zones(reader: &mut Reader) -> Option<ZoneSet> {
     ZoneSet::new(zones)
 }
 
-fn keep_alive(reader: &mut Reader) {
-    let modes = [("off", false), ("auto", true), ("on", true)];
-    let wanted = reader.value("RFC2136_KEEP_ALIVE", "off, auto or on", |text| value::keyword(text, &modes));
-    if wanted == Some(true) {
-        reader.problem("RFC2136_KEEP_ALIVE", Fault::NotSupported);
+/// Needs to know what stands in DNS, and for `auto` how old it is.
+fn keep_alive(reader: &mut Reader, gss: bool, read: Option<ReadMode>, dry_run: bool) -> Option<KeepAlive> {
+    const NAME: &str = "RFC2136_KEEP_ALIVE";
+    let modes = [KeepAlive::Off, KeepAlive::Auto, KeepAlive::On].map(|mode| (mode.label(), mode));
+    let mode = reader.value(NAME, "off, auto or on", |text| value::keyword(text, &modes))?;
+    match (mode, read) {
+        (KeepAlive::Off, _) => {}
+        (_, Some(ReadMode::None)) => reader.problem(NAME, Fault::KeepAliveUnread),
+        _ if dry_run => reader.no_effect(&[NAME], "RFC2136_DRY_RUN=false"),
+        (KeepAlive::Auto, _) if !gss => reader.no_effect(&[NAME], "RFC2136_GSS_TSIG"),
+        (KeepAlive::Auto, Some(ReadMode::Transfer)) => reader.no_effect(&[NAME], "RFC2136_READ=auto or ldap"),
+        _ => {}
     }
+    Some(mode)
 }
 
 fn protected_names(reader: &mut Reader) -> Option<Vec<ProtectedName>> {

@@ -171,7 +171,12 @@ const WRITING: &[Variable] = &[
         "0",
         "above this many RRsets deleted without replacement in one apply, the deletes are rejected; 0 = off",
     ),
-    preset("RFC2136_KEEP_ALIVE", "off", "refreshes records where AD ages them; `auto` and `on` are not supported yet"),
+    preset(
+        "RFC2136_KEEP_ALIVE",
+        "off",
+        "refreshes records before AD takes them out as aged: `auto` = where the directory shows time stamps on them, \
+         `on` = daily where it does not",
+    ),
     preset("RFC2136_DRY_RUN", "false", "print the nsupdate script, send nothing, answer 204"),
 ];
 

@@ -168,8 +168,22 @@ fn service_links_and_retired_names_are_warnings() {
 }
 
 #[test]
-fn what_is_not_built_is_refused() {
-    assert!(problems(&[("RFC2136_KEEP_ALIVE", "auto")]).contains("not supported yet"));
+fn records_are_kept_alive_only_where_they_are_read() {
+    let keep_alive = |value: &str, more: &[(&str, &str)]| with(&[&[("RFC2136_KEEP_ALIVE", value)], more].concat());
+    let warnings = |value: &str, more: &[(&str, &str)]| keep_alive(value, more).unwrap().warnings;
+    assert_eq!(with(&[]).unwrap().config.keep_alive, KeepAlive::Off);
+    assert_eq!(keep_alive("auto", &[]).unwrap().config.keep_alive, KeepAlive::Auto);
+    assert!(problems(&[("RFC2136_KEEP_ALIVE", "yes")]).contains("off, auto or on"));
+    for value in ["auto", "on"] {
+        let text = problems(&[("RFC2136_KEEP_ALIVE", value), ("RFC2136_READ", "none")]);
+        assert!(text.contains("RFC2136_KEEP_ALIVE") && text.contains("RFC2136_READ=none"), "{text}");
+        let dry = warnings(value, &[("RFC2136_DRY_RUN", "true")]);
+        assert!(matches!(dry[..], [Warning::NoEffect { name: "RFC2136_KEEP_ALIVE", .. }]), "{dry:?}");
+    }
+    assert_eq!(warnings("off", &[("RFC2136_READ", "none"), ("RFC2136_DRY_RUN", "true")]), []);
+    assert_eq!(warnings("on", &[("RFC2136_READ", "transfer")]), []);
+    let [Warning::NoEffect { needs, .. }] = warnings("auto", &[("RFC2136_READ", "transfer")])[..] else { panic!() };
+    assert!(needs.contains("ldap"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! searches in pages, `dns_record` and `node` say what the directory's records mean, `contents` reads nodes, [`Directory`] finds zones and knows
 //! what has changed in them.
 
+mod ages;
 pub mod ber;
 mod client;
 mod connection;
@@ -17,6 +18,7 @@ mod node;
 mod survey;
 pub mod zone_property;
 
+pub use ages::Ages;
 pub use client::Settings;
 pub use contents::Gaps;
 pub use directory::{Directory, Extent, Marker, Read};

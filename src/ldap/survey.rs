@@ -54,7 +54,7 @@ impl Directory {
     }
 }
 
-async fn properties(reader: &mut Reader, base: &str) -> Result<Properties, LdapFault> {
+pub(super) async fn properties(reader: &mut Reader, base: &str) -> Result<Properties, LdapFault> {
     let zone = reader.entry(base.to_owned(), &["dNSProperty"]).await?.unwrap_or_default();
     let mut properties = Properties::default();
     zone.values("dNSProperty").iter().for_each(|octets| properties.take(octets));

@@ -1,6 +1,8 @@
 //! Reading zones from a directory server that cuts what it sends anywhere.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::testing::{FakeDirectory, Mischief, ZONE, ZONES, a, soa, txt};
 use super::*;
@@ -255,4 +257,26 @@ async fn a_survey_tells_what_the_zone_is_set_to_and_what_ages_in_it() {
     assert_eq!((records, ageing, tombstones), (3, 1, 1));
     assert_eq!(properties.updates, Some(zone_property::Updates::SecureOnly));
     assert_eq!((properties.ageing, properties.no_refresh, properties.refresh), (Some(true), None, Some(168)));
+}
+
+#[tokio::test]
+async fn ages_are_those_of_the_oldest_record_and_of_what_is_asked_for() {
+    const HOURS: u32 = 3_733_302;
+    let server = FakeDirectory::start().await;
+    let property = |id: u32, data: u32| [[4u32, 1, 0, 1, id, data].map(u32::to_le_bytes).concat(), vec![0]].concat();
+    let text = |text: &str| vec![text.as_bytes().to_vec()];
+    let properties = vec![property(0x40, 1), property(0x10, 24), property(0x20, 48)];
+    server.put(ZONE, &[("objectClass", text("dnsZone")), ("name", text("ad.test")), ("dNSProperty", properties)]);
+    let value = |hours, octet| testing::value(1, 0xf0, 300, hours, &[192, 0, 2, octet]);
+    server.node("two", &[value(HOURS, 1), value(HOURS - 5, 2), value(0, 3)]);
+    server.node("static", &[value(0, 4)]);
+    server.node("other", &[value(HOURS, 5)]);
+    let key = |name: &str| (name.parse().unwrap(), RecordType::A);
+    let wanted = HashSet::from([key("two.ad.test"), key("static.ad.test"), key("absent.ad.test")]);
+    let ages = server.directory().ages(&zone(), &wanted).await.unwrap();
+    let properties = ages.properties;
+    assert_eq!((properties.ageing, properties.no_refresh, properties.refresh), (Some(true), Some(24), Some(48)));
+    // 2026-11-23 06:00 UTC less five hours, as hours since 1601.
+    let stamp = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(HOURS - 5 - 3_234_576) * 3600);
+    assert_eq!(ages.stamps, HashMap::from([(key("two.ad.test"), stamp)]));
 }

@@ -93,6 +93,13 @@ pub fn list(contents: &ZoneContents, policy: &Policy) -> Vec<Endpoint> {
     contents.pages().flat_map(|page| endpoints(page, &mut shown, &infrastructure, policy)).collect()
 }
 
+/// Shows every RRset of the list.
+pub(super) fn visit(contents: &ZoneContents, policy: &Policy, mut each: impl FnMut(&RrsetRef<'_>)) {
+    let mut shown = Shown::new(contents, None);
+    let infrastructure = Infrastructure::of(contents);
+    contents.pages().for_each(|page| visit_page(page, &mut shown, &infrastructure, policy, &mut each));
+}
+
 /// What hides names on both sides of a page's end, as it is in this version: known from before the page, or begun in it.
 fn beyond(
     last: &Arc<Hiding>,
@@ -114,13 +121,22 @@ fn endpoints<'a>(
     policy: &Policy,
 ) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
+    visit_page(page, shown, infrastructure, policy, |rrset| endpoints.extend(endpoint(rrset)));
+    endpoints
+}
+
+fn visit_page<'a>(
+    page: &'a Page,
+    shown: &mut Shown<'a>,
+    infrastructure: &Infrastructure,
+    policy: &Policy,
+    mut each: impl FnMut(&RrsetRef<'a>),
+) {
     for rrsets in page.nodes() {
         shown.enter(rrsets.clone());
         let is_ours = |rrset: &RrsetRef<'_>| is_listed(rrset, shown.zone(), infrastructure, policy);
-        endpoints
-            .extend(rrsets.filter(|rrset| shown.shows(rrset) && is_ours(rrset)).filter_map(|rrset| endpoint(&rrset)));
+        rrsets.filter(|rrset| shown.shows(rrset) && is_ours(rrset)).for_each(|rrset| each(&rrset));
     }
-    endpoints
 }
 
 fn is_listed(rrset: &RrsetRef<'_>, zone: &ZoneName, infrastructure: &Infrastructure, policy: &Policy) -> bool {

@@ -14,6 +14,7 @@ pub mod group;
 mod hidden;
 pub mod inspect;
 pub mod intake;
+pub mod keep_alive;
 pub mod listing;
 pub mod ownership;
 mod portion;

@@ -1,5 +1,6 @@
 //! The name servers as the provider needs them: read a zone, send an update, learn what became of it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::Failure;
 use super::status::{ServerStatus, ZoneStatus};
 use crate::dns::{Name, RecordType, Rrset, Update, ZoneContents, ZoneName};
+use crate::ldap::Ages;
 use crate::plan::delivery::Fate;
 
 /// What a server shows of an RRset.
@@ -94,6 +96,14 @@ pub trait Authority: Send + Sync + 'static {
         zone: &ZoneName,
         names: &[Name],
     ) -> impl Future<Output = Option<ZoneContents>> + Send;
+
+    /// How old these RRsets of a zone are; none where no directory is asked.
+    fn ages(
+        &self,
+        pin: &Self::Pin,
+        zone: &ZoneName,
+        wanted: &HashSet<(Name, RecordType)>,
+    ) -> impl Future<Output = Result<Option<Ages>, Failure>> + Send;
 
     /// What is known of a zone, for `/status`.
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus;

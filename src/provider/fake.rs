@@ -1,6 +1,6 @@
 //! A stateful authority for tests: it applies RFC 2136, and misbehaves where it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
@@ -9,6 +9,7 @@ use super::authority::{Authority, Seen};
 use super::status::{ServerStatus, ZoneStatus};
 use super::{Cause, Failure};
 use crate::dns::{Name, Prerequisite, RecordType, Rrset, Update, ZoneContents, ZoneName};
+use crate::ldap::Ages;
 use crate::plan::delivery::Fate;
 use crate::plan::fake_zone;
 
@@ -42,6 +43,8 @@ pub(super) struct World {
     /// So many questions get no answer.
     pub(super) lost_questions: usize,
     pub(super) delay: std::time::Duration,
+    /// What a directory says of the ages of records.
+    pub(super) ages: Result<Option<Ages>, Failure>,
 }
 
 /// How a message goes wrong.
@@ -80,6 +83,7 @@ impl FakeAuthority {
             only_prints: false,
             lost_questions: 0,
             delay: std::time::Duration::ZERO,
+            ages: Ok(None),
         })))
     }
 
@@ -280,6 +284,10 @@ impl Authority for FakeAuthority {
             rrset.rdata.iter().for_each(|rdata| nodes.add(rrset.name, rrset.rtype, rrset.ttl, rdata.clone()));
         }
         Some(nodes)
+    }
+
+    async fn ages(&self, (): &(), _: &ZoneName, _: &HashSet<(Name, RecordType)>) -> Result<Option<Ages>, Failure> {
+        self.world().ages.clone()
     }
 
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {

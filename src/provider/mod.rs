@@ -12,6 +12,7 @@ pub mod authority;
 pub mod failure;
 #[cfg(test)]
 mod fake;
+mod keep_alive;
 mod list;
 mod memory;
 pub mod servers;

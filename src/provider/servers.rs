@@ -1,5 +1,6 @@
 //! The real authority: a pool of name servers and the copies of their zones.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::dns::tsig::Form;
 use crate::dns::{
     Name, Operation, Rcode, RecordType, ReplyError, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName,
 };
+use crate::ldap::Ages;
 use crate::metrics::Metrics;
 use crate::nameserver::{self, Authenticity, DiscoveryError, Fault, Pin, Pool, Sent, Server, ServerError, UpdateReply};
 use crate::plan::delivery::Fate;
@@ -300,6 +302,17 @@ impl Authority for Servers {
 
     async fn nodes(&self, pin: &Pin, zone: &ZoneName, names: &[Name]) -> Option<ZoneContents> {
         self.sources.of(pin.server()).nodes(zone, names).await
+    }
+
+    async fn ages(
+        &self,
+        pin: &Pin,
+        zone: &ZoneName,
+        wanted: &HashSet<(Name, RecordType)>,
+    ) -> Result<Option<Ages>, Failure> {
+        let Some(directory) = self.sources.directory(pin.server().address()) else { return Ok(None) };
+        let ages = directory.ages(zone, wanted).await;
+        ages.map(Some).map_err(|error| Failure::from(&SourceError::Directory(error)))
     }
 
     fn zone_status(&self, zone: &ZoneName) -> ZoneStatus {

@@ -12,12 +12,13 @@ use tracing::{error, warn};
 
 use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
+use super::keep_alive::Keeper;
 use super::list::{Lists, off_the_runtime};
 use super::memory::Memory;
 use super::status::{CredentialStatus, History, RecordKey, Rejection, Status, StatusEntry, seconds};
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};
-use crate::config::ReadMode;
+use crate::config::{KeepAlive, ReadMode};
 use crate::dns::{ZoneContents, ZoneName};
 use crate::gss::Credential;
 use crate::metrics::{Gauges, Metrics, ServerGauges, ZoneGauges};
@@ -42,20 +43,23 @@ pub struct ServiceSettings {
     pub deadline: Duration,
     /// Whether changes are only printed.
     pub dry_run: bool,
+    /// Whether records are refreshed where a directory ages them.
+    pub keep_alive: KeepAlive,
 }
 
 /// Records, adjust and apply over an authority. Clones share everything.
 pub struct Service<A: Authority>(Arc<Inner<A>>);
 
-struct Inner<A> {
-    settings: ServiceSettings,
-    authority: A,
+pub(super) struct Inner<A> {
+    pub(super) settings: ServiceSettings,
+    pub(super) authority: A,
     credential: Option<Arc<Credential>>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the process is to end: nothing more is begun.
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// Applies run one at a time, each with what the one before it left.
-    memory: tokio::sync::Mutex<Memory>,
+    pub(super) memory: tokio::sync::Mutex<Memory>,
+    pub(super) keeper: Keeper,
     state: Mutex<State>,
     lists: Lists,
 }
@@ -93,6 +97,7 @@ impl<A: Authority> Service<A> {
             history: History::default(),
         };
         let memory = tokio::sync::Mutex::default();
+        let keeper = Keeper::new(settings.keep_alive);
         let inner = Inner {
             settings,
             authority,
@@ -100,6 +105,7 @@ impl<A: Authority> Service<A> {
             metrics,
             stop,
             memory,
+            keeper,
             state: Mutex::new(state),
             lists: Lists::default(),
         };
@@ -121,6 +127,17 @@ impl<A: Authority> Service<A> {
         state.unready = unready;
     }
 
+    /// Keeps records alive where that is wanted, until the process is to end.
+    pub async fn keep_alive(&self) {
+        self.0.keep_alive().await;
+    }
+
+    /// One look at what is due.
+    #[cfg(test)]
+    pub(super) async fn look_what_is_due(&self) -> Duration {
+        self.0.look_what_is_due().await
+    }
+
     /// Says goodbye to the servers.
     pub async fn close(&self) {
         self.0.authority.close().await;
@@ -132,7 +149,7 @@ impl<A: Authority> Inner<A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.settings.deadline
     }
 
@@ -305,6 +322,7 @@ impl<A: Authority> Provider for Service<A> {
                 "left out: {failure}"
             );
         }
+        self.0.keeper.desire(&adjusted.endpoints);
         adjusted.endpoints
     }
 
@@ -331,6 +349,7 @@ impl<A: Authority> Provider for Service<A> {
             rejected: status_entries(&state.rejected),
             dropped: status_entries(&state.dropped),
             changes: state.history.entries(),
+            keep_alive: inner.keeper.status(now()),
         }
     }
 
@@ -363,6 +382,7 @@ impl<A: Authority> Provider for Service<A> {
             servers: servers.collect(),
             ticket_expiry: inner.credential.as_ref().map(|c| c.state().expires_in.unwrap_or_default()),
             rejected: rejected.into_iter().collect(),
+            keep_alive: inner.keeper.gauges(now()),
         }
     }
 

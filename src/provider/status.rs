@@ -68,6 +68,67 @@ pub struct Status {
     pub dropped: Vec<StatusEntry>,
     /// What was changed last, the latest first.
     pub changes: Vec<ChangeEntry>,
+    /// Which records are kept from ageing, where that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<KeepAliveStatus>,
+}
+
+/// Which records are kept from ageing, in `/status`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct KeepAliveStatus {
+    /// `auto` or `on`.
+    pub mode: &'static str,
+    /// One entry per zone that was looked at.
+    pub zones: Vec<KeepAliveZone>,
+}
+
+/// The records of a zone that are kept from ageing, in `/status`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct KeepAliveZone {
+    /// The zone, without trailing dot.
+    pub zone: String,
+    /// What tells when a record was refreshed last: the directory's `time stamps`, or our own `updates`.
+    pub basis: Option<&'static str>,
+    /// A record is refreshed so many seconds after it was last, at the soonest.
+    pub refreshed_after: Option<u64>,
+    /// And at the latest.
+    pub refreshed_within: Option<u64>,
+    /// After so many it may be taken out soon.
+    pub late_after: Option<u64>,
+    /// Record sets that are kept alive.
+    pub records: usize,
+    /// Those that may be taken out soon.
+    pub overdue: usize,
+    /// When the next one is due, seconds since 1970.
+    pub next: Option<u64>,
+    /// When the zone was looked at last, seconds since 1970.
+    pub looked: Option<u64>,
+    /// Why nothing is refreshed, or not by time stamps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<String>,
+    /// Why records were not refreshed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The record sets that are due next, 50 at most.
+    pub soonest: Vec<KeptEntry>,
+}
+
+/// A record set that is kept from ageing, in `/status`; times are in seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptEntry {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// When it was refreshed last, as far as is known.
+    pub refreshed: Option<u64>,
+    /// When that was tried last.
+    pub tried: Option<u64>,
+    /// When it is due.
+    pub due: u64,
+    /// From when on it may be taken out soon.
+    pub late: u64,
 }
 
 /// A record set that was changed, in `/status`.

@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{FakeAuthority, Fault};
 use super::*;
 use crate::api::{Changes, DomainFilter, Endpoint};
-use crate::config::ReadMode;
+use crate::config::{KeepAlive, ReadMode};
 use crate::dns::presentation::parse_target;
 use crate::dns::{Name, RecordType, ServerProfile, Ttl, ZoneName, ZoneSet};
 use crate::metrics::Metrics;
 use crate::plan::{Policy, Protected};
+
+mod keep_alive;
 
 const ZONE: &str = "example.test";
 
@@ -43,7 +45,14 @@ fn world_with(change: impl FnOnce(&mut ServiceSettings)) -> World {
         batch_change_size: 200,
     };
     let (domain_filter, deadline) = (DomainFilter::default(), Duration::from_secs(12));
-    let mut settings = ServiceSettings { policy, domain_filter, read: ReadMode::Auto, deadline, dry_run: false };
+    let mut settings = ServiceSettings {
+        policy,
+        domain_filter,
+        read: ReadMode::Auto,
+        deadline,
+        dry_run: false,
+        keep_alive: KeepAlive::Off,
+    };
     change(&mut settings);
     let (authority, stop) = (FakeAuthority::new(&[ZONE]), CancellationToken::new());
     let metrics = Arc::new(Metrics::new());

@@ -1,5 +1,6 @@
 //! Samba AD as the server, with either of its DNS back ends.
 
+mod ageing;
 mod directory;
 mod messages;
 mod rights;

@@ -1,5 +1,6 @@
 //! A throw-away Samba AD domain controller.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
@@ -188,6 +189,19 @@ impl Samba {
         let dn = format!("{node}DC={zone},CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test");
         let script = include_str!("samba/deny.py");
         run(self.namespace.command("/usr/bin/python3".into()).args(["-c", script, &dn, trustee]));
+    }
+
+    /// Has a zone age its records after 24 hours and 24 more, and makes those of some nodes so many hours old, given as
+    /// `node=hours` or `node=static`; of those that are given as `node` alone it only tells. Returns how old each was, -1
+    /// for static ones.
+    pub fn age(&self, zone: &str, nodes: &[&str]) -> BTreeMap<String, i64> {
+        let dn = format!("DC={zone},CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test");
+        let mut python = self.namespace.command("/usr/bin/python3".into());
+        let output = python.args(["-c", include_str!("samba/age.py"), &dn]).args(nodes).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let node = |line: &str| line.split_once(' ').map(|(name, hours)| (name.to_owned(), hours.parse().unwrap()));
+        text.lines().filter_map(node).collect()
     }
 
     /// Gives a user rights to the names of a zone of the domain: an access control entry of the zone's that they inherit,
