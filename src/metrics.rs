@@ -370,8 +370,6 @@ mod tests {
         metrics.updated("example.test".into(), "ns1.example.test:53".into(), "NOERROR".into(), Duration::ZERO);
         metrics.changed("create", "A".into());
         metrics.read("example.test".into(), "axfr");
-        metrics.refreshed("example.test".into(), true, 5);
-        metrics.refreshed("example.test".into(), false, 1);
         let server = ServerGauges {
             server: "ns1.example.test:53".into(),
             failed: true,
@@ -389,18 +387,8 @@ mod tests {
         };
         let second = ZoneGauges { last_apply: Some(1_800_000_001), records: None, ..zone("second.test") };
         let zones = vec![zone("example.test"), second];
-        let gauges = Gauges {
-            zones,
-            servers: vec![server],
-            ticket_expiry: Some(Duration::from_secs(60)),
-            rejected: vec![("protected", 2)],
-            keep_alive: vec![KeepAliveGauges {
-                zone: "example.test".into(),
-                records: 3,
-                overdue: 1,
-                next: Some(1_800_000_002),
-            }],
-        };
+        let gauges =
+            Gauges { zones, servers: vec![server], ticket_expiry: Some(Duration::from_secs(60)), ..Gauges::default() };
         let text = metrics.scrape(&gauges).and_then(|_| metrics.scrape(&gauges)).unwrap();
         let of_server = r#"server="ns1.example.test:53""#;
         for line in [
@@ -410,14 +398,8 @@ mod tests {
             r#"update_records_total{op="create",type="A"} 1"#.to_owned(),
             r#"reads_total{zone="example.test",kind="axfr"} 1"#.to_owned(),
             "exchange_seconds_count 1".to_owned(),
-            r#"rejected_records{reason="protected"} 2"#.to_owned(),
             r#"records{zone="example.test"} 4"#.to_owned(),
             r#"zone_serial{zone="example.test"} 7"#.to_owned(),
-            r#"keep_alive_refreshes_total{zone="example.test",outcome="refreshed"} 5"#.to_owned(),
-            r#"keep_alive_refreshes_total{zone="example.test",outcome="failed"} 1"#.to_owned(),
-            r#"keep_alive_records{zone="example.test"} 3"#.to_owned(),
-            r#"keep_alive_overdue_records{zone="example.test"} 1"#.to_owned(),
-            r#"keep_alive_next_timestamp_seconds{zone="example.test"} 1800000002"#.to_owned(),
             r#"last_read_timestamp_seconds{zone="example.test"} 1800000000"#.to_owned(),
             r#"last_apply_timestamp_seconds{zone="second.test"} 1800000001"#.to_owned(),
             format!(r#"negotiations_total{{{of_server},outcome="established"}} 2"#),
@@ -441,6 +423,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_from_ageing_is_counted_and_the_next_refresh_is_told_while_there_is_one() {
+        let metrics = Metrics::new();
+        metrics.refreshed("example.test".into(), true, 5);
+        metrics.refreshed("example.test".into(), false, 1);
+        let scrape = |next| {
+            let kept = KeepAliveGauges { zone: "example.test".into(), records: 3, overdue: 1, next };
+            metrics.scrape(&Gauges { keep_alive: vec![kept], ..Gauges::default() }).unwrap()
+        };
+        let text = scrape(Some(1_800_000_002));
+        for line in [
+            r#"refreshes_total{zone="example.test",outcome="refreshed"} 5"#,
+            r#"refreshes_total{zone="example.test",outcome="failed"} 1"#,
+            r#"records{zone="example.test"} 3"#,
+            r#"overdue_records{zone="example.test"} 1"#,
+            r#"next_timestamp_seconds{zone="example.test"} 1800000002"#,
+        ] {
+            assert!(text.contains(&format!("\n{PREFIX}_keep_alive_{line}\n")), "{line} in\n{text}");
+        }
+        assert!(!scrape(None).contains("_next_timestamp_seconds{"));
+    }
+
+    #[test]
     fn without_kerberos_no_ticket_is_about_to_end() {
         assert!(!Metrics::new().scrape(&Gauges::default()).unwrap().contains("_ticket_expiry_seconds{"));
     }
@@ -449,7 +453,8 @@ mod tests {
     fn a_reason_that_no_longer_holds_is_no_longer_told() {
         let metrics = Metrics::new();
         let rejected = vec![("protected", 2)];
-        metrics.scrape(&Gauges { rejected, ..Gauges::default() }).unwrap();
+        let text = metrics.scrape(&Gauges { rejected, ..Gauges::default() }).unwrap();
+        assert!(text.contains(&format!("\n{PREFIX}_rejected_records{{reason=\"protected\"}} 2\n")), "{text}");
         assert!(!metrics.scrape(&Gauges::default()).unwrap().contains("protected"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::report::{Step, Verdict};
-use crate::config::{Config, ReadMode};
+use crate::config::{Config, KeepAlive, ReadMode};
 use crate::dns::ZoneName;
 use crate::ldap::zone_property::{Properties, Updates};
 use crate::ldap::{Directory, Survey};
@@ -32,7 +32,7 @@ pub(super) async fn check(
     }
     let mut steps = vec![transfer(server, zone, subject).await];
     if let Some(directory) = sources.directory(server.address()) {
-        steps.extend(ldap(&directory, zone, subject).await);
+        steps.extend(ldap(&directory, config.keep_alive, zone, subject).await);
     }
     judge(config.read, &mut steps);
     steps
@@ -49,14 +49,15 @@ async fn transfer(server: &Server, zone: &ZoneName, subject: &str) -> Step {
     }
 }
 
-async fn ldap(directory: &Directory, zone: &ZoneName, subject: &str) -> Vec<Step> {
+async fn ldap(directory: &Directory, keep_alive: KeepAlive, zone: &ZoneName, subject: &str) -> Vec<Step> {
     match timeout(PATIENCE, directory.survey(zone)).await {
         Ok(Ok(survey)) => {
             let Survey { base, records, ageing, tombstones, properties } = &survey;
             let detail = format!(
                 "{records} records in {base}; {ageing} of them carry a time stamp, {tombstones} names are tombstones"
             );
-            vec![Step::ok(LDAP, subject, detail), updates(properties, subject), self::ageing(properties, subject)]
+            let ageing = self::ageing(properties, keep_alive, subject);
+            vec![Step::ok(LDAP, subject, detail), updates(properties, subject), ageing]
         }
         Ok(Err(error)) => {
             let failure = Failure::new(Cause::from(&error.fault), chain(&error));
@@ -88,7 +89,7 @@ fn updates(properties: &Properties, subject: &str) -> Step {
     }
 }
 
-fn ageing(properties: &Properties, subject: &str) -> Step {
+fn ageing(properties: &Properties, keep_alive: KeepAlive, subject: &str) -> Step {
     const STEP: &str = "ageing";
     let hours = |hours: Option<u32>| hours.map_or_else(|| "an unknown number of".to_owned(), |hours| hours.to_string());
     match properties.ageing {
@@ -97,7 +98,14 @@ fn ageing(properties: &Properties, subject: &str) -> Step {
             let (no_refresh, refresh) = (hours(properties.no_refresh), hours(properties.refresh));
             let detail =
                 format!("on: records may be taken out {no_refresh} + {refresh} hours after their last refresh");
-            Step::warning(STEP, subject, detail, "turn ageing off for the zone, or make the records static")
+            match keep_alive {
+                KeepAlive::Off => {
+                    Step::warning(STEP, subject, detail, "set RFC2136_KEEP_ALIVE=auto, or turn ageing off for the zone")
+                }
+                KeepAlive::Auto | KeepAlive::On => {
+                    Step::ok(STEP, subject, format!("{detail}; ours are refreshed in time"))
+                }
+            }
         }
         None => Step::skipped(STEP, subject, "the directory does not tell whether records are aged"),
     }

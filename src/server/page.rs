@@ -6,7 +6,9 @@ use std::fmt::{self, Display, Write};
 
 use super::http::is_near_limit;
 use crate::provider::Failure;
-use crate::provider::status::{ChangeEntry, CredentialStatus, ServerStatus, Status, StatusEntry, ZoneStatus};
+use crate::provider::status::{
+    ChangeEntry, CredentialStatus, KeepAliveStatus, KeepAliveZone, ServerStatus, Status, StatusEntry, ZoneStatus,
+};
 
 /// Nothing but the page's own styles, even if a text got out of its place.
 pub(super) const POLICY: &str =
@@ -96,6 +98,9 @@ fn write(page: &mut String, status: &Status, unready: &[Failure], now: u64) -> f
     }
     entries(page, "Rejected records", &status.rejected, "bad-card", now)?;
     entries(page, "Left out of what is desired", &status.dropped, "warn-card", now)?;
+    if let Some(entry) = &status.keep_alive {
+        keep_alive(page, entry, now)?;
+    }
     changes(page, &status.changes, now)?;
     page.push_str("</main></body></html>\n");
     Ok(())
@@ -190,6 +195,42 @@ fn credential(page: &mut String, credential: &CredentialStatus) -> fmt::Result {
     Ok(())
 }
 
+fn keep_alive(page: &mut String, status: &KeepAliveStatus, now: u64) -> fmt::Result {
+    write!(page, "<h2>Kept from ageing</h2><p class=\"dim\">RFC2136_KEEP_ALIVE={}</p>", Text(status.mode))?;
+    if status.zones.is_empty() {
+        page.push_str("<p class=\"dim\">ExternalDNS has not asked for any record yet.</p>");
+        return Ok(());
+    }
+    page.push_str("<ul>");
+    status.zones.iter().try_for_each(|zone| kept(page, zone, now))?;
+    page.push_str("</ul>");
+    Ok(())
+}
+
+fn kept(page: &mut String, zone: &KeepAliveZone, now: u64) -> fmt::Result {
+    let class = if zone.overdue > 0 || zone.error.is_some() { "bad-card" } else { "" };
+    write!(page, "<li class=\"{class}\"><strong>{}</strong><p>{} record sets", Text(&zone.zone), zone.records)?;
+    if let (Some(basis), Some(after), Some(within)) = (zone.basis, zone.refreshed_after, zone.refreshed_within) {
+        write!(page, ", each refreshed {} to {} after the last time, by {}", span(after), span(within), Text(basis))?;
+    }
+    page.push_str("</p>");
+    if zone.overdue > 0 {
+        write!(page, "<p class=\"bad\">{} may be taken out as aged soon</p>", zone.overdue)?;
+    }
+    if let Some(idle) = &zone.idle {
+        write!(page, "<p>{}</p>", Text(idle))?;
+    }
+    let next = zone.next.map_or_else(
+        || "none is due".to_owned(),
+        |next| match next.saturating_sub(now) {
+            0 => "the next one is due now".to_owned(),
+            left => format!("the next one is due in {}", span(left)),
+        },
+    );
+    write!(page, "<p class=\"dim\">{next}; looked at {}</p>", age(zone.looked, now))?;
+    trouble(page, zone.error.as_deref())
+}
+
 fn trouble(page: &mut String, error: Option<&str>) -> fmt::Result {
     if let Some(error) = error {
         write!(page, "<p class=\"bad\">{}</p>", Text(error))?;
@@ -249,6 +290,15 @@ mod tests {
                 name: HOSTILE.to_owned(),
                 record_type: HOSTILE.to_owned(),
             }],
+            keep_alive: Some(KeepAliveStatus {
+                mode: "auto",
+                zones: vec![KeepAliveZone {
+                    zone: HOSTILE.to_owned(),
+                    idle: text(),
+                    error: text(),
+                    ..Default::default()
+                }],
+            }),
             ..Status::default()
         }
     }
@@ -259,7 +309,7 @@ mod tests {
         assert!(!page.contains("<script") && !page.contains(['\u{202e}', '\u{0}']), "{page}");
         assert_eq!(
             page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;\\u{202e}\\u{0}").count(),
-            16
+            19
         );
     }
 
@@ -283,6 +333,31 @@ mod tests {
     fn a_list_that_externaldns_may_not_take_is_told() {
         let page = |octets| render(&Status { records_body_bytes: Some(octets), ..Status::default() }, &[], 1060);
         assert!(page(24 << 20).contains("takes 24 MiB") && !page((24 << 20) - 1).contains("MiB"));
+    }
+
+    #[test]
+    fn what_is_kept_from_ageing_is_told_with_what_comes_too_late() {
+        let zone = KeepAliveZone {
+            zone: "example.test".to_owned(),
+            basis: Some("time stamps"),
+            refreshed_after: Some(97_200),
+            refreshed_within: Some(129_600),
+            records: 3,
+            next: Some(1060 + 7200),
+            ..KeepAliveZone::default()
+        };
+        let page = |zone| {
+            let keep_alive = Some(KeepAliveStatus { mode: "auto", zones: vec![zone] });
+            render(&Status { keep_alive, ..Status::default() }, &[], 1060)
+        };
+        let well = page(zone.clone());
+        assert!(
+            well.contains("3 record sets, each refreshed 27 h to 36 h after the last time, by time stamps"),
+            "{well}"
+        );
+        assert!(well.contains("due in 2 h") && !well.contains("class=\"bad-card\""), "{well}");
+        assert!(page(KeepAliveZone { overdue: 2, ..zone }).contains("bad\">2 may be taken out as aged soon"));
+        assert!(!render(&Status::default(), &[], 1060).contains("ageing"));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Changes, Directory, Endpoint, find_or_install, run};
+use crate::support::{Changes, Directory, Endpoint, Settings, find_or_install, run, wait_until};
 
 const RULES: &str = include_str!("../../deploy/prometheus-rules.yaml");
 const CASES: &str = include_str!("alerts.yaml");
@@ -108,13 +109,19 @@ fn prometheus_takes_every_expression_of_the_dashboard() {
 
 #[test]
 fn every_metric_of_the_alerts_and_the_dashboard_is_exported() {
-    let (_kdc, _named, sidecar) = crate::example();
+    let (kdc, named, sidecar) = crate::example();
     sidecar.records();
     sidecar.apply_all(&Changes::new().create(&Endpoint::a("www.example.test", &["192.0.2.1"])));
     assert_eq!(sidecar.apply(&Changes::new().create(&Endpoint::a("www.example.net", &["192.0.2.1"]))), 500);
     // A time signed is known to the second, and the clock is told from the second exchange on.
     sidecar.records();
-    let exported = sidecar.admin("/metrics").body;
+    let keeping = Settings::keytab(&kdc, &named, &["example.test"]).set("RFC2136_KEEP_ALIVE", "on").start();
+    keeping.adjust(&[Endpoint::a("www.example.test", &["192.0.2.1"])]);
+    wait_until("a refresh", Duration::from_secs(20), || keeping.status()["keep_alive"]["zones"][0]["records"] == 2);
+    wait_until("its count", Duration::from_secs(20), || {
+        keeping.metric("external_dns_rfc2136_keep_alive_refreshes_total", "outcome=\"refreshed\"") == 2.0
+    });
+    let exported = [sidecar, keeping].map(|sidecar| sidecar.admin("/metrics").body).concat();
     let samples: BTreeSet<&str> = exported.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     let text = [RULES, DASHBOARD].concat();
     let named: BTreeSet<&str> = text
