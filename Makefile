@@ -43,6 +43,7 @@ check: ## format, lints, documentation, and the licences and sources of the depe
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --bins --no-default-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 	cargo deny --locked check licenses bans sources
 

@@ -14,7 +14,7 @@ use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loa
 use external_dns_rfc2136_webhook::explain;
 use external_dns_rfc2136_webhook::gss::krb5_conf;
 use external_dns_rfc2136_webhook::provider::failure::chain;
-use external_dns_rfc2136_webhook::telemetry;
+use external_dns_rfc2136_webhook::telemetry::Telemetry;
 
 /// `EX_CONFIG` of sysexits.h.
 const BAD_CONFIGURATION: u8 = 78;
@@ -158,21 +158,25 @@ fn point_to_krb5_conf(config: &Config) -> io::Result<Option<PathBuf>> {
 }
 
 fn serve(loaded: Loaded) -> ExitCode {
-    let Loaded { config, warnings } = loaded;
-    if let Err(error) = telemetry::start(&config.log_level, config.log_format) {
-        return fail(&error);
+    match run(serve_until_stopped(loaded)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(error.as_ref()),
+        Err(error) => fail(&error),
     }
+}
+
+async fn serve_until_stopped(loaded: Loaded) -> Result<(), Box<dyn Error>> {
+    let Loaded { config, warnings } = loaded;
+    let telemetry = Telemetry::start(&config.log_level, config.log_format, config.traces.as_ref())?;
     for warning in warnings.iter().chain(&config.inspect_files()) {
         tracing::warn!("{warning}");
     }
     if config.dry_run {
         tracing::warn!("RFC2136_DRY_RUN: nothing is sent; what would be is printed as nsupdate scripts");
     }
-    match run(app::serve(config)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error),
-        Err(error) => fail(&error),
-    }
+    let served = app::serve(config).await;
+    telemetry.close().await;
+    Ok(served?)
 }
 
 /// The preflight, on standard output: lines as they come, or one JSON document.

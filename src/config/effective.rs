@@ -12,7 +12,13 @@ const REDACTED: &str = "[redacted]";
 /// `NAME=value` lines, as the settings were understood.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, text) in self.lines().into_iter().chain(self.authentication_lines()).chain(self.tls_lines()) {
+        for (name, text) in self
+            .lines()
+            .into_iter()
+            .chain(self.authentication_lines())
+            .chain(self.tls_lines())
+            .chain(self.trace_lines())
+        {
             writeln!(f, "{name}={text}")?;
         }
         Ok(())
@@ -56,6 +62,13 @@ impl Config {
             ("LOG_LEVEL", self.log_level.clone()),
             ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
         ]
+    }
+
+    fn trace_lines(&self) -> Lines {
+        let Some(traces) = &self.traces else { return Vec::new() };
+        let certificate = traces.certificate.as_ref().map(|path| path.display().to_string());
+        let certificate = certificate.map(|path| ("OTEL_EXPORTER_OTLP_CERTIFICATE", path));
+        std::iter::once(("OTEL_EXPORTER_OTLP_ENDPOINT", traces.endpoint.clone())).chain(certificate).collect()
     }
 
     fn authentication_lines(&self) -> Lines {

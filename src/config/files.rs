@@ -39,6 +39,8 @@ impl Config {
                 warnings.extend(unreadable("RFC2136_TLS_CLIENT_CERT_KEY", key));
             }
         }
+        let certificate = self.traces.as_ref().and_then(|traces| traces.certificate.as_ref());
+        warnings.extend(certificate.and_then(|path| unreadable("OTEL_EXPORTER_OTLP_CERTIFICATE", path)));
         warnings
     }
 }

@@ -115,6 +115,17 @@ pub struct Config {
     pub log_level: String,
     /// Text or JSON.
     pub log_format: LogFormat,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
+}
+
+/// Traces over OTLP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// The collector, as `http` or `https` URL.
+    pub endpoint: String,
+    /// PEM file of certification authorities instead of the system's.
+    pub certificate: Option<PathBuf>,
 }
 
 /// How messages are authenticated.

@@ -1,10 +1,13 @@
 //! From variables to [`Config`].
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::Uri;
+
 use super::reader::Reader;
-use super::{Config, Fault, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Warning};
+use super::{Config, Fault, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Traces, Warning};
 use super::{authentication, hosts, reading, value};
 use crate::api::DomainFilter;
 use crate::dns::{Name, ServerProfile, ServerSource, ZoneName, ZoneSet};
@@ -59,6 +62,7 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
     let log_level = r.value("LOG_LEVEL", "off, error, warn, info, debug, trace, or module=level", log_level);
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let log_format = r.value("LOG_FORMAT", "text or json", |text| value::keyword(text, &formats));
+    let traces = traces(r);
     let build = || {
         Some(Config {
             webhook_listen: webhook_listen?,
@@ -88,6 +92,7 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
             max_body: max_body?,
             log_level: log_level?,
             log_format: log_format?,
+            traces: traces?,
         })
     };
     let config = build();
@@ -96,6 +101,25 @@ pub(super) fn read(mut reader: Reader) -> Result<Loaded, Problems> {
         warnings.push(Warning::TlsOnPlainPort);
     }
     Ok(Loaded { config, warnings })
+}
+
+fn traces(r: &mut Reader) -> Option<Option<Traces>> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let is_wanted = r.is_given(NAME);
+    let collector = "the URL of an OTLP collector such as http://collector.example.com:4317";
+    let endpoint = r.value(NAME, collector, |text| (!is_wanted || is_url(text)).then(|| text.to_owned()));
+    let is_grpc = |text: &str| (!is_wanted || text == "grpc").then_some(());
+    let protocol = r.value("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc, and the port for it (4317 as a rule)", is_grpc);
+    let certificate = r.given("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from);
+    let (endpoint, ()) = (endpoint?, protocol?);
+    Some(is_wanted.then_some(Traces { endpoint, certificate }))
+}
+
+fn is_url(text: &str) -> bool {
+    let uri = text.parse::<Uri>().ok();
+    uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
+    })
 }
 
 fn servers(reader: &mut Reader, port: u16, gss: bool) -> Option<Vec<ServerSource>> {

@@ -80,6 +80,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "DNS over TLS", variables: TLS },
     Section { title: "Webhook", variables: WEBHOOK },
     Section { title: "Logs", variables: LOGS },
+    Section { title: "Traces", variables: TRACES },
     Section { title: "Retired", variables: RETIRED },
 ];
 
@@ -207,6 +208,16 @@ const WEBHOOK: &[Variable] = &[
 const LOGS: &[Variable] = &[
     preset("LOG_LEVEL", "info", "`off`, `error`, `warn`, `info`, `debug`, `trace`, or directives per module"),
     preset("LOG_FORMAT", "text", "`text` or `json`"),
+];
+
+const TRACES: &[Variable] = &[
+    unset(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "sends traces by OTLP to this collector, such as `http://collector.example.com:4317`; the SDK's other variables \
+         (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, ...) hold as well",
+    ),
+    preset("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "`grpc` is all there is"),
+    words("OTEL_EXPORTER_OTLP_CERTIFICATE", "the system's", "PEM file of certification authorities, for `https`"),
 ];
 
 const RETIRED: &[Variable] = &[

@@ -48,6 +48,10 @@ fn example(name: &str, file: &str) -> (Vec<(&'static str, &'static str)>, String
         "RFC2136_TSIG_SECRET_FILE" => (tsig, file),
         "RFC2136_INSECURE" => (vec![("RFC2136_GSS_TSIG", "false")], "true"),
         "RFC2136_TLS_CA" | "RFC2136_TLS_CLIENT_CERT" | "RFC2136_TLS_CLIENT_CERT_KEY" => (tls, "/a/file"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => (Vec::new(), "http://collector.test:4317"),
+        "OTEL_EXPORTER_OTLP_CERTIFICATE" => {
+            (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.test:4317")], "/a/file")
+        }
         "RFC2136_LDAP_HOST" => (Vec::new(), "dc1.example.test"),
         "RFC2136_LDAP_BASE" => (Vec::new(), "CN=MicrosoftDNS,DC=example,DC=test"),
         "RFC2136_PROTECTED_NAMES" => (Vec::new(), "-www, .corp"),
@@ -244,6 +248,21 @@ fn the_webhook_stays_on_loopback_and_its_deadline_above_an_exchange() {
     assert!(problems(&[("WEBHOOK_LISTEN", "0.0.0.0:8888")]).contains("WEBHOOK_ALLOW_REMOTE"));
     assert!(with(&[("WEBHOOK_LISTEN", "0.0.0.0:8888"), ("WEBHOOK_ALLOW_REMOTE", "true")]).is_ok());
     assert!(problems(&[("WEBHOOK_DEADLINE", "4s")]).contains("RFC2136_TIMEOUT"));
+}
+
+#[test]
+fn traces_go_by_grpc_to_a_url_and_nowhere_unless_one_is_given() {
+    let traces = |variables: &[(&str, &str)]| with(variables).unwrap().config.traces;
+    assert_eq!(traces(&[]), None);
+    // What is set for every container of a cluster is nobody's business here until there is a collector.
+    assert_eq!(traces(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), None);
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.test:4317");
+    assert_eq!(traces(&[endpoint]).unwrap().endpoint, endpoint.1);
+    let refused = problems(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]);
+    assert!(refused.contains("OTEL_EXPORTER_OTLP_PROTOCOL") && refused.contains("grpc"), "{refused}");
+    for text in ["collector.test:4317", "ftp://collector.test", "http://", "http://a b"] {
+        assert!(problems(&[(endpoint.0, text)]).contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{text}");
+    }
 }
 
 #[test]

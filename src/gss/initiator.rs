@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
 use super::{GssBackend, GssError, SealingContext, SecurityContext};
 use crate::kerberos::TargetName;
@@ -103,9 +104,10 @@ impl Initiator {
         let silent = || InitiateError::KdcSilent(limit);
         let turn = timeout_at(deadline, self.turn.clone().acquire_owned()).await.map_err(|_| silent())?;
         let backend = self.backend.clone();
+        let span = Span::current();
         let called = spawn_blocking(move || {
             let _turn = turn;
-            call(backend.as_ref())
+            span.in_scope(|| call(backend.as_ref()))
         });
         let outcome = timeout_at(deadline, called).await.map_err(|_| silent())?;
         Ok(outcome.map_err(|_| InitiateError::BrokenOff)??)

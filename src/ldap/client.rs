@@ -1,11 +1,14 @@
 //! Searching a directory over connections that are bound once, kept, and taken by one reader at a time.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
 
 use super::connection::Connection;
 use super::error::LdapFault;
@@ -186,8 +189,17 @@ impl Reader {
         search: &Search,
         each: impl FnMut(Entry) -> Result<(), LdapFault>,
     ) -> Result<(), LdapFault> {
+        let before = self.0.received();
+        let span =
+            info_span!("search", base = search.base, received_bytes = Empty, error = Empty, otel.status_code = Empty);
         let within = Instant::now() + MOST_TIME;
-        timeout_at(within, self.pages(search, each)).await.unwrap_or(Err(LdapFault::TooLong(MOST_TIME)))
+        let searching = timeout_at(within, self.pages(search, each).instrument(span.clone()));
+        let outcome = searching.await.unwrap_or(Err(LdapFault::TooLong(MOST_TIME)));
+        span.record("received_bytes", self.0.received() - before);
+        if let Err(fault) = &outcome {
+            span.record("error", fault as &dyn Error).record("otel.status_code", "ERROR");
+        }
+        outcome
     }
 
     async fn pages(

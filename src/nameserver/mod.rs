@@ -15,6 +15,7 @@ mod security;
 mod server;
 mod session;
 mod tls;
+mod trace;
 
 pub use discovery::{DiscoveryError, Service, find_services};
 pub use error::{Fault, Sent, ServerError};

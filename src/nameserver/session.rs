@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument as _, Span, info_span};
 
 use super::clock;
 use super::error::{Fault, Sent, ServerError};
@@ -16,6 +17,7 @@ use super::lines::{Lines, Lost};
 use super::negotiation::{Negotiation, Step};
 use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
 use super::tls::Tls;
+use super::trace;
 use crate::dns::tkey::{Mode, TkeyError, TkeyQuery};
 use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, Transaction, TsigError};
 use crate::dns::wire::Reader;
@@ -133,6 +135,14 @@ impl Session {
 
     /// Sends a request and receives its one answer.
     pub(super) async fn exchange(self: &Arc<Self>, request: &Request<'_>) -> Result<Reply, ServerError> {
+        let span = trace::exchange(self.address(), request.octets);
+        let outcome = self.verified(request).instrument(span.clone()).await;
+        trace::ended(&span, outcome.as_ref().map(|reply| reply.message.rcode()));
+        outcome
+    }
+
+    /// An answer with what it is worth; asked again under another context where the server has lost the one in use.
+    async fn verified(self: &Arc<Self>, request: &Request<'_>) -> Result<Reply, ServerError> {
         let mut renegotiated = false;
         loop {
             let Arrival { octets, signed, repeated } =
@@ -239,13 +249,16 @@ impl Session {
         loop {
             let signed = Arc::new(Mutex::new(None));
             let (mut key, message, kept) = (key.clone(), request.octets.to_vec(), Arc::clone(&signed));
+            let span = Span::current();
             let sign = move || {
                 let (octets, signed) = sign(key.as_mut(), &message)?;
+                span.in_scope(|| trace::sent(octets.len()));
                 *lock(&kept) = signed;
                 Ok(octets)
             };
             match self.lines.ask(id, sign).await {
                 Ok(octets) => {
+                    trace::received(octets.len());
                     let signed = lock(&signed).take();
                     return Ok(Arrival { octets, signed, repeated: losses > 0 });
                 }
@@ -296,7 +309,8 @@ impl Session {
     }
 
     async fn negotiate(&self, gss: &Gss) -> Result<Arc<Context>, Fault> {
-        let outcome = self.negotiate_once(gss).await;
+        let span = info_span!("negotiation", server = %self.address());
+        let outcome = self.negotiate_once(gss).instrument(span).await;
         let counter = if outcome.is_ok() { &self.negotiations } else { &self.failed_negotiations };
         counter.fetch_add(1, Ordering::Relaxed);
         outcome

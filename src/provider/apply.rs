@@ -1,6 +1,6 @@
 //! One apply: does what the delivery asks for, tells it what came of that, and logs and counts what was changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, warn};
+use tracing::{Instrument as _, Span, info, info_span, warn};
 
 use super::authority::{Authority, Seen};
 use super::memory::Memory;
@@ -98,9 +98,10 @@ impl<'a, A: Authority> Apply<'a, A> {
     async fn deliver(&mut self, delivery: &mut Delivery<'_, Failure>) {
         let (means, pin, changed) = (&self.means, &self.pin, &mut self.changed);
         let mut under_way = FuturesUnordered::new();
+        let mut spans = BTreeMap::new();
         loop {
             while let Some(command) = delivery.next() {
-                let span = tracing::info_span!("zone", zone = command.zone().map(tracing::field::display));
+                let span = command.zone().map_or_else(Span::current, |zone| zone_span(&mut spans, zone));
                 match command {
                     Command::Ask(request) => under_way.push(means.perform(pin, request).instrument(span)),
                     Command::Note(note) => span.in_scope(|| means.note(pin, &note, changed)),
@@ -113,6 +114,14 @@ impl<'a, A: Authority> Apply<'a, A> {
             }
         }
     }
+}
+
+/// One for all that an apply does in a zone.
+fn zone_span(spans: &mut BTreeMap<ZoneName, Span>, zone: &ZoneName) -> Span {
+    if let Some(span) = spans.get(zone) {
+        return span.clone();
+    }
+    spans.entry(zone.clone()).or_insert(info_span!("zone", %zone)).clone()
 }
 
 impl<A: Authority> Means<'_, A> {

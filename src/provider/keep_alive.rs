@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout_at};
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::authority::Authority;
 use super::list::off_the_runtime;
@@ -164,7 +164,8 @@ impl<A: Authority> Inner<A> {
             if self.stop.is_cancelled() {
                 break;
             }
-            let failure = self.keep_zone_alive(zone, &desired).await.err();
+            let span = info_span!("keep_alive", %zone);
+            let failure = self.keep_zone_alive(zone, &desired).instrument(span).await.err();
             if let Some(failure) = &failure {
                 warn!(%zone, cause = failure.cause.label(), "records are not kept alive: {failure}");
                 pause = pause.min(AGAIN);

@@ -57,6 +57,7 @@ fn unwritten(error: serde_json::Error) -> Failure {
 pub(crate) async fn off_the_runtime<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let result = tokio::task::spawn_blocking(work).await;
+    let span = tracing::Span::current();
+    let result = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     result.map_err(|_| Failure::new(Cause::Internal, "the request broke off"))
 }

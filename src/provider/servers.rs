@@ -64,8 +64,7 @@ impl Servers {
     /// Sends an update and counts it.
     async fn send(&self, server: &Server, update: &Update) -> Result<UpdateReply, ServerError> {
         let began = Instant::now();
-        let span = tracing::info_span!("exchange", server = %server.address());
-        let answer = server.update(update).instrument(span).await;
+        let answer = server.update(update).await;
         let rcode = match &answer {
             Ok(UpdateReply { rcode, authenticity, .. }) if authenticity.is_believable() => rcode.to_string(),
             Ok(UpdateReply { rcode, .. }) => format!("{rcode} unverified"),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{Instrument as _, error, warn};
 
 use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
@@ -329,7 +329,7 @@ impl<A: Authority> Provider for Service<A> {
     /// Runs in a task of its own: a caller that leaves does not stop it in mid-message.
     async fn apply_changes(&self, changes: Changes) -> Result<Vec<Rejection>, Failure> {
         let inner = self.0.clone();
-        let apply = tokio::spawn(async move { inner.apply(&changes).await });
+        let apply = tokio::spawn(async move { inner.apply(&changes).await }.in_current_span());
         apply.await.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, "the apply broke off")))
     }
 

@@ -9,11 +9,13 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::{grpc, http};
 use crate::metrics::{self, Metrics};
 use crate::provider::{Cause, Failure};
+use crate::telemetry;
 
 struct Guard {
     deadline: Duration,
@@ -30,15 +32,31 @@ async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
     let began = Instant::now();
     let is_grpc = grpc::is_grpc(request.headers());
     let asked = asked(is_grpc, request.method(), request.uri().path());
-    let span = tracing::info_span!("request", api = asked.api, method = asked.method);
-    let task = tokio::spawn(next.run(request).instrument(span));
+    let span = span(&asked);
+    telemetry::continue_trace(&span, request.headers());
+    let task = tokio::spawn(next.run(request).instrument(span.clone()));
     let response = match timeout(guard.deadline, task).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => refuse(is_grpc, &Failure::new(Cause::Internal, "the request broke off")),
         Err(_) => refuse(is_grpc, &Failure::new(Cause::Deadline, "the request is still under way")),
     };
-    guard.metrics.answered(asked, &class(is_grpc, &response), began.elapsed());
+    let class = class(is_grpc, &response);
+    span.record("class", &class);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    guard.metrics.answered(asked, &class, began.elapsed());
     response
+}
+
+/// The span of a request; those of a reconcile are what traces begin with.
+fn span(asked: &metrics::Request) -> Span {
+    match asked.method {
+        "records" | "adjust_endpoints" | "apply_changes" => {
+            info_span!("reconcile", api = asked.api, method = asked.method, class = Empty, otel.status_code = Empty)
+        }
+        _ => info_span!("request", api = asked.api, method = asked.method),
+    }
 }
 
 fn refuse(is_grpc: bool, failure: &Failure) -> Response {

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use crate::dns::{ServerAddress, Update, ZoneContents, ZoneName};
 
@@ -311,7 +312,8 @@ impl<S: ZoneSource> ZoneCopies<S> {
         let number = known.next;
         known.next += 1;
         let held = known.entry(zone, server).begin(number, asked.strictly, waiting.clone());
-        tokio::spawn(refresh(Arc::clone(&self.known), zone.clone(), source.clone(), held, (number, told)));
+        let refresh = refresh(Arc::clone(&self.known), zone.clone(), source.clone(), held, (number, told));
+        tokio::spawn(refresh.in_current_span());
         Ok(waiting)
     }
 

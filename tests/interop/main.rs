@@ -30,6 +30,7 @@ mod samba;
 mod signatures;
 mod soak;
 mod tls;
+mod traces;
 mod tree;
 mod type_changes;
 mod zones;

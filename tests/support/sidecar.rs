@@ -305,6 +305,14 @@ impl Sidecar {
         })
     }
 
+    /// [`Sidecar::post`], as a part of the caller's trace.
+    pub fn post_traced(&self, path: &str, body: &str, traceparent: &str) -> Response {
+        let url = format!("{}{path}", self.webhook);
+        let request = self.agent.post(&url).header("Content-Type", MEDIA_TYPE).header("traceparent", traceparent);
+        let start = Instant::now();
+        answered(&url, request.send(body), start)
+    }
+
     /// `POST /records`: the status.
     pub fn apply(&self, changes: &Changes) -> u16 {
         self.post("/records", &changes.body()).status

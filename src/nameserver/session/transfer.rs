@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::super::clock;
 use super::super::connection::Connection;
 use super::super::error::{Fault, Sent, ServerError};
 use super::super::security::{Key, KeyError};
+use super::super::trace;
 use super::{Failure, Request, Session, Signed, id_of, random_id, refusal, sign};
 use crate::dns::tsig::{Flaw, StreamError, Verified};
-use crate::dns::{Outcome, Progress, Transfer, TransferError};
+use crate::dns::{Outcome, Progress, Rcode, Transfer, TransferError};
 
 /// A first message that has come, the connection that may bring more, and what verifies them.
 struct Start {
@@ -20,6 +23,17 @@ struct Start {
 impl Session {
     /// Transfers a zone; `transfer` makes each attempt afresh from its message id.
     pub(in crate::nameserver) async fn transfer(
+        self: &Arc<Self>,
+        transfer: impl Fn(u16) -> Transfer,
+        signed: bool,
+    ) -> Result<Outcome, ServerError> {
+        let span = trace::exchange(self.address(), &transfer(0).request());
+        let outcome = self.transferred(transfer, signed).instrument(span.clone()).await;
+        trace::ended(&span, outcome.as_ref().map(|_| Rcode::NOERROR));
+        outcome
+    }
+
+    async fn transferred(
         self: &Arc<Self>,
         transfer: impl Fn(u16) -> Transfer,
         signed: bool,
@@ -90,8 +104,10 @@ impl Session {
         let id = id_of(request.octets)?;
         let Start { mut connection, mut octets, signed } = start;
         let mut stream = signed.map(|(key, transaction)| (key, transaction.into_stream()));
-        let mut transfer = transfer;
+        let (mut transfer, mut received) = (transfer, 0);
         loop {
+            received += octets.len();
+            trace::received(received);
             let messages = match &mut stream {
                 None => vec![octets],
                 Some((key, stream)) => {
@@ -126,6 +142,7 @@ async fn begin(connection: Connection, request: &Request<'_>, key: Option<&mut K
     let unsent = |fault| (Sent::Nothing, fault);
     let id = id_of(request.octets).map_err(unsent)?;
     let (octets, signed) = sign(key, request.octets).map_err(unsent)?;
+    trace::sent(octets.len());
     let connection = connection.send(&octets).await.map_err(unsent)?;
     let (connection, octets) = connection.receive(id).await.map_err(|fault| (Sent::Unknown, fault))?;
     Ok(Start { connection, octets, signed })
