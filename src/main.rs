@@ -141,7 +141,7 @@ fn point_to_krb5_conf(config: &Config) -> io::Result<Option<PathBuf>> {
     let Authentication::Gss(kerberos) = &config.authentication else { return Ok(None) };
     let (path, generated) = match &kerberos.krb5_conf {
         // Set again, since the library does not remove what surrounds the value.
-        Krb5Conf::Own(path) => (path.clone(), None),
+        Krb5Conf::Own(files) => (PathBuf::from(files.as_str()), None),
         Krb5Conf::Generated { kdcs } => {
             let text = krb5_conf::generate(&kerberos.realm, kdcs);
             let path = krb5_conf::write_private(&env::temp_dir(), std::process::id(), &text)?;

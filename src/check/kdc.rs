@@ -1,9 +1,7 @@
 //! Which KDCs there are, and whether they answer before any secret is used.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -35,7 +33,7 @@ pub(super) async fn check(kerberos: &Kerberos) -> Vec<Step> {
     let (mut steps, kdcs) = match &kerberos.krb5_conf {
         Krb5Conf::Generated { kdcs } if kdcs.is_empty() => find(&kerberos.realm).await,
         Krb5Conf::Generated { kdcs } => (Vec::new(), kdcs.clone()),
-        Krb5Conf::Own(path) => configured(path, &kerberos.realm).await,
+        Krb5Conf::Own(files) => configured(files, &kerberos.realm).await,
     };
     let user = kerberos.principal.as_ref().map(|principal| principal.user());
     let request = as_exchange::request(user, kerberos.realm.as_str());
@@ -45,12 +43,12 @@ pub(super) async fn check(kerberos: &Kerberos) -> Vec<Step> {
 }
 
 /// Those that a krb5.conf of the user's own names.
-async fn configured(path: &Path, realm: &Realm) -> (Vec<Step>, Vec<String>) {
-    let text = match fs::read_to_string(path) {
+async fn configured(files: &krb5_conf::Files, realm: &Realm) -> (Vec<Step>, Vec<String>) {
+    let text = match files.read() {
         Ok(text) => text,
         Err(error) => {
             let remedy = "correct KRB5_CONFIG, or unset it and set RFC2136_KERBEROS_KDC";
-            return (vec![Step::broken("kdc", path.display(), error.to_string(), remedy)], Vec::new());
+            return (vec![Step::broken("kdc", files, error.to_string(), remedy)], Vec::new());
         }
     };
     match krb5_conf::kdcs(&text, realm) {
@@ -58,7 +56,7 @@ async fn configured(path: &Path, realm: &Realm) -> (Vec<Step>, Vec<String>) {
         Kdcs::Srv => find(realm).await,
         Kdcs::Elsewhere => (vec![Step::skipped("kdc", realm, "named in files that KRB5_CONFIG includes")], Vec::new()),
         Kdcs::Nowhere => {
-            let detail = format!("{} names no KDC of {realm}, and its dns_lookup_kdc is off", path.display());
+            let detail = format!("{files} names no KDC of {realm}, and its dns_lookup_kdc is off");
             let unknown = Step::failed("kdc", realm, &Failure::new(Cause::RealmWrong, detail));
             let remedy = "check RFC2136_KERBEROS_REALM, or add the realm with its kdc to the file of KRB5_CONFIG";
             (vec![Step { remedy: remedy.to_owned(), ..unknown }], Vec::new())

@@ -33,7 +33,7 @@ pub(super) async fn check(kerberos: &Kerberos, credential: &Arc<Credential>) -> 
 
 fn realm(kerberos: &Kerberos) -> Step {
     let source = match &kerberos.krb5_conf {
-        Krb5Conf::Own(path) => format!("configured by {}", path.display()),
+        Krb5Conf::Own(files) => format!("configured by {files}"),
         Krb5Conf::Generated { kdcs } if kdcs.is_empty() => "its KDCs are found by DNS SRV".to_owned(),
         Krb5Conf::Generated { kdcs } => format!("its KDCs are {}", kdcs.join(", ")),
     };

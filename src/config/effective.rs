@@ -92,7 +92,7 @@ impl Config {
                     CredentialSource::Ccache(path) => ("RFC2136_KERBEROS_CCACHE", path.display().to_string()),
                 },
                 match &kerberos.krb5_conf {
-                    Krb5Conf::Own(path) => ("KRB5_CONFIG", path.display().to_string()),
+                    Krb5Conf::Own(files) => ("KRB5_CONFIG", files.to_string()),
                     Krb5Conf::Generated { kdcs } => ("RFC2136_KERBEROS_KDC", kdcs.join(",")),
                 },
             ],

@@ -1,6 +1,6 @@
 //! Files that the settings name; they may be mounted later, so what is amiss is a warning.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
 use super::{Authentication, Config, Krb5Conf, Warning};
@@ -21,14 +21,14 @@ impl Config {
                 CredentialSource::Ccache(path) => warnings.extend(unreadable("RFC2136_KERBEROS_CCACHE", path)),
                 CredentialSource::Password(_) => {}
             }
-            if let Krb5Conf::Own(path) = &kerberos.krb5_conf {
-                match fs::read_to_string(path) {
+            if let Krb5Conf::Own(files) = &kerberos.krb5_conf {
+                match files.read() {
                     Ok(text) => warnings.extend(
                         krb5_conf::objections(&text, &kerberos.realm)
                             .into_iter()
-                            .map(|objection| Warning::Krb5Conf { path: path.clone(), objection }),
+                            .map(|objection| Warning::Krb5Conf { files: files.clone(), objection }),
                     ),
-                    Err(_) => warnings.extend(unreadable("KRB5_CONFIG", path)),
+                    Err(_) => warnings.extend(files.paths().filter_map(|path| unreadable("KRB5_CONFIG", path))),
                 }
             }
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::api::DomainFilter;
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
 use crate::dns::{Name, ServerAddress, ServerProfile, ServerSource, Ttl, ZoneSet};
+use crate::gss::krb5_conf;
 use crate::kerberos::{CredentialSource, Principal, Realm};
 use crate::plan::ProtectedName;
 
@@ -156,7 +157,7 @@ pub struct Kerberos {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Krb5Conf {
     /// The user's own `KRB5_CONFIG`, left as it is.
-    Own(PathBuf),
+    Own(krb5_conf::Files),
     /// Generated; an empty list means DNS SRV.
     Generated {
         /// `host[:port]` of each KDC.

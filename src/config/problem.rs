@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::hosts::HostError;
 use crate::dns::NameError;
+use crate::gss::krb5_conf;
 use crate::kerberos::{PrincipalError, Realm, RealmError};
 
 /// A variable that is wrong, and why.
@@ -218,10 +219,10 @@ pub enum Warning {
         kind: io::ErrorKind,
     },
     /// The user's own krb5.conf does not fit the realm.
-    #[error("KRB5_CONFIG: {}: {objection}", .path.display())]
+    #[error("KRB5_CONFIG: {files}: {objection}")]
     Krb5Conf {
-        /// The file.
-        path: PathBuf,
+        /// The file or files.
+        files: krb5_conf::Files,
         /// What does not fit.
         objection: String,
     },
