@@ -19,7 +19,7 @@ mod trace;
 
 pub use discovery::{DiscoveryError, Service, find_services};
 pub use error::{Fault, Sent, ServerError};
-pub use pool::{Pin, Pool, PoolSettings, ServerStatus, Strategy};
+pub use pool::{LastError, Pin, Pool, PoolSettings, ServerStatus, Strategy};
 pub use security::{Authentication, Gss, KeyError};
 pub use server::{Authenticity, Server, UpdateReply};
 pub use session::Settings;

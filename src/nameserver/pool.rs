@@ -73,8 +73,8 @@ pub struct ServerStatus {
     pub in_use: bool,
     /// Whether it is left alone until it answers again.
     pub failed: bool,
-    /// The last transport failure, until a request succeeds.
-    pub last_error: Option<ServerError>,
+    /// Its last failure, until a request succeeds.
+    pub last_error: Option<LastError>,
     /// Time that its security context has left.
     pub context_remaining: Option<Duration>,
     /// Security contexts negotiated so far.
@@ -83,6 +83,15 @@ pub struct ServerStatus {
     pub failed_negotiations: u64,
     /// Its clock minus ours in seconds, where a signed answer told it.
     pub clock_skew: Option<i64>,
+}
+
+/// Why a server was left, or would be if there were another.
+#[derive(Debug, Clone)]
+pub enum LastError {
+    /// A transport failure of its own.
+    Server(ServerError),
+    /// Something else on its host has failed, told by who uses it.
+    Host(String),
 }
 
 struct Inner {
@@ -103,7 +112,7 @@ struct State {
 struct Member {
     server: Server,
     failed: bool,
-    last_error: Option<ServerError>,
+    last_error: Option<LastError>,
 }
 
 impl Pool {
@@ -201,15 +210,15 @@ impl Pin {
     /// A server is used once in a request: one that has failed in it is not tried again. What was sent to it must be
     /// built and signed anew, and where [`ServerError::sent`] says that the outcome is unknown, be read back first.
     pub fn fail_over(&self, error: &ServerError) -> bool {
-        error.is_transport() && self.leave(&error.server, error, Some(error))
+        error.is_transport() && self.leave(&error.server, error, LastError::Server(error.clone()))
     }
 
-    /// Moves on from a server that something else on its host has failed for.
-    pub fn leave_for(&self, failed: &ServerAddress, error: &(dyn Error + 'static)) -> bool {
-        self.leave(failed, error, None)
+    /// Moves on from a server because something else on its host has failed, as `told` in its status.
+    pub fn leave_for(&self, failed: &ServerAddress, error: &(dyn Error + 'static), told: String) -> bool {
+        self.leave(failed, error, LastError::Host(told))
     }
 
-    fn leave(&self, failed: &ServerAddress, why: &(dyn Error + 'static), error: Option<&ServerError>) -> bool {
+    fn leave(&self, failed: &ServerAddress, why: &(dyn Error + 'static), error: LastError) -> bool {
         let mut course = self.course();
         if course.server.address() != failed {
             return true;
@@ -249,7 +258,7 @@ impl Pin {
 
 impl Inner {
     /// Marks a server, unless it is the only one, and watches for its return.
-    fn failed(self: &Arc<Self>, server: &Server, error: Option<&ServerError>) {
+    fn failed(self: &Arc<Self>, server: &Server, error: LastError) {
         let watch = {
             let mut state = self.lock();
             let alone = state.members.len() < 2;
@@ -387,9 +396,9 @@ impl State {
     }
 
     /// Notes how a server failed, which is told until it answers again.
-    fn note(&mut self, address: &ServerAddress, error: Option<&ServerError>) -> Option<&mut Member> {
+    fn note(&mut self, address: &ServerAddress, error: LastError) -> Option<&mut Member> {
         let member = self.members.iter_mut().find(|member| member.is(address))?;
-        member.last_error = error.cloned().or_else(|| member.last_error.take());
+        member.last_error = Some(error);
         Some(member)
     }
 }

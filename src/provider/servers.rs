@@ -18,7 +18,9 @@ use crate::dns::{
 };
 use crate::ldap::Ages;
 use crate::metrics::Metrics;
-use crate::nameserver::{self, Authenticity, DiscoveryError, Fault, Pin, Pool, Sent, Server, ServerError, UpdateReply};
+use crate::nameserver::{
+    self, Authenticity, DiscoveryError, Fault, LastError, Pin, Pool, Sent, Server, ServerError, UpdateReply,
+};
 use crate::plan::delivery::Fate;
 use crate::zone_copy::{ReadError, Source, SourceError, Sources, Way, ZoneCopies, ZoneCopy};
 
@@ -167,12 +169,12 @@ impl Servers {
     }
 
     /// Whether another server is to be read from after this failure.
-    fn moves_on(&self, pin: &Pin, server: &Server, error: &SourceError) -> bool {
-        match error {
+    fn moves_on(&self, pin: &Pin, server: &Server, whole: &SourceError) -> bool {
+        match whole {
             SourceError::Transfer(error) => pin.fail_over(error),
             SourceError::Directory(error) | SourceError::Neither { directory: error, .. } => {
                 let may_be_better = error.fault.is_transport() && self.sources.has_many_directories();
-                may_be_better && pin.leave_for(server.address(), error)
+                may_be_better && pin.leave_for(server.address(), error, Failure::from(whole).to_string())
             }
         }
     }
@@ -335,26 +337,27 @@ impl Authority for Servers {
     }
 
     fn server_status(&self) -> Vec<ServerStatus> {
-        self.pool.status().into_iter().map(ServerStatus::from).collect()
+        let status = |status: nameserver::ServerStatus| {
+            let error = status.last_error.map(|error| match error {
+                LastError::Server(error) => Failure::from(&error).to_string(),
+                LastError::Host(told) => told,
+            });
+            ServerStatus {
+                server: status.address.to_string(),
+                in_use: status.in_use,
+                failed: status.failed,
+                error,
+                context_expires_in: status.context_remaining.map(|left| left.as_secs()),
+                negotiations: status.negotiations,
+                failed_negotiations: status.failed_negotiations,
+                clock_skew: status.clock_skew,
+            }
+        };
+        self.pool.status().into_iter().map(status).collect()
     }
 
     async fn close(&self) {
         tokio::join!(self.pool.close(), self.sources.close());
-    }
-}
-
-impl From<nameserver::ServerStatus> for ServerStatus {
-    fn from(status: nameserver::ServerStatus) -> Self {
-        Self {
-            server: status.address.to_string(),
-            in_use: status.in_use,
-            failed: status.failed,
-            error: status.last_error.map(|error| Failure::from(&error).to_string()),
-            context_expires_in: status.context_remaining.map(|left| left.as_secs()),
-            negotiations: status.negotiations,
-            failed_negotiations: status.failed_negotiations,
-            clock_skew: status.clock_skew,
-        }
     }
 }
 

@@ -145,6 +145,9 @@ fn where_two_controllers_of_three_tell_nothing_the_third_does() {
         let servers = sidecar.status()["servers"].clone();
         let in_use: Vec<_> = servers.as_array().unwrap().iter().map(|server| server["in_use"].clone()).collect();
         assert_eq!(in_use, [false, false, true], "{servers}");
+        // Whatever they were left for is told.
+        let left = servers.as_array().unwrap().iter().filter(|server| server["failed"] == true);
+        assert!(left.clone().count() == 2 && left.clone().all(|server| server["error"].is_string()), "{servers}");
         sidecar.apply_all(&Changes::new().create(&host(count)));
         assert_eq!(sidecar.records().len(), count + 2);
     }
