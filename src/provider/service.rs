@@ -343,6 +343,7 @@ impl<A: Authority> Provider for Service<A> {
         Status {
             dry_run: inner.settings.dry_run,
             records_body_bytes: None,
+            records_body_warning: None,
             zones: inner.settings.policy.zones.iter().map(zone_status).collect(),
             servers: inner.authority.server_status(),
             credential: inner.credential_status(),

@@ -55,6 +55,9 @@ pub struct Status {
     /// Size of the last answer to `GET /records` in octets, once there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records_body_bytes: Option<usize>,
+    /// What that size will lead to, once it comes near to what ExternalDNS takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records_body_warning: Option<String>,
     /// One entry per configured zone.
     pub zones: Vec<ZoneStatus>,
     /// One entry per configured server.

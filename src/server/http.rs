@@ -88,7 +88,7 @@ async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, r
 async fn status<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, headers: HeaderMap) -> Response {
     let octets = webhook.records_body.load(Ordering::Relaxed);
     let records_body_bytes = (octets > 0).then_some(octets);
-    let status = Status { records_body_bytes, ..webhook.provider.status() };
+    let status = Status { records_body_bytes, records_body_warning: size_warning(octets), ..webhook.provider.status() };
     let accepted: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let accepted = accepted.join(",");
     if quality(&accepted, "text/html") <= quality(&accepted, "application/json") {
@@ -277,14 +277,31 @@ fn unwritten(error: &serde_json::Error) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
+/// What is said of a list that ExternalDNS may soon not take.
+fn size_warning(octets: usize) -> Option<String> {
+    is_near_limit(octets).then(|| {
+        format!(
+            "The list of all records takes {} MiB. ExternalDNS takes 32 MiB, and exits past that: raise its \
+             --webhook-provider-max-body-size.",
+            octets >> 20
+        )
+    })
+}
+
 /// Whether three quarters of what ExternalDNS takes are reached.
-pub(super) const fn is_near_limit(octets: usize) -> bool {
+const fn is_near_limit(octets: usize) -> bool {
     octets >= MOST_TAKEN / 4 * 3
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_externaldns_may_not_take_is_warned_of() {
+        assert!(size_warning(24 << 20).unwrap().contains("takes 24 MiB"));
+        assert_eq!(size_warning((24 << 20) - 1), None);
+    }
 
     #[test]
     fn the_page_is_for_whoever_would_rather_have_it() {

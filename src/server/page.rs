@@ -4,7 +4,6 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::http::is_near_limit;
 use crate::provider::Failure;
 use crate::provider::status::{
     ChangeEntry, CredentialStatus, KeepAliveStatus, KeepAliveZone, ServerStatus, Status, StatusEntry, ZoneStatus,
@@ -65,13 +64,8 @@ fn write(page: &mut String, status: &Status, unready: &[Failure], now: u64) -> f
     if status.dry_run {
         page.push_str("<p class=\"warn\">Dry run: nothing is sent.</p>");
     }
-    if let Some(octets) = status.records_body_bytes.filter(|octets| is_near_limit(*octets)) {
-        write!(
-            page,
-            "<p class=\"warn\">The list of all records takes {} MiB. ExternalDNS takes 32 MiB, and exits past that: raise its \
-             --webhook-provider-max-body-size.</p>",
-            octets >> 20
-        )?;
+    if let Some(warning) = &status.records_body_warning {
+        write!(page, "<p class=\"warn\">{}</p>", Text(warning))?;
     }
     if !unready.is_empty() {
         page.push_str("<h2>Why it is not ready</h2><ul class=\"wide\">");
@@ -331,8 +325,8 @@ mod tests {
 
     #[test]
     fn a_list_that_externaldns_may_not_take_is_told() {
-        let page = |octets| render(&Status { records_body_bytes: Some(octets), ..Status::default() }, &[], 1060);
-        assert!(page(24 << 20).contains("takes 24 MiB") && !page((24 << 20) - 1).contains("MiB"));
+        let page = |warning| render(&Status { records_body_warning: warning, ..Status::default() }, &[], 1060);
+        assert!(page(Some("takes 24 MiB".to_owned())).contains("takes 24 MiB") && !page(None).contains("MiB"));
     }
 
     #[test]
