@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::{Buf as _, BytesMut};
 use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::ber::extent;
 use super::error::LdapFault;
 use super::frame;
 use super::message::{Answer, Message, Outcome, bind, code, unbind};
-use crate::dial::dial;
+use crate::dial::{Tcp, dial};
 use crate::dns::ServerAddress;
 use crate::gss::{Initiated, Initiator, SealingContext};
 use crate::kerberos::{Realm, TargetName};
@@ -33,7 +32,7 @@ const READ_OCTETS: usize = 64 << 10;
 
 /// A connection; one that an error came of, or that was left while something was due, is of no use any more.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Tcp,
     timeout: Duration,
     /// Sealed octets that make no frame yet.
     sealed: BytesMut,

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
+
+use crate::dial::Tcp;
 
 /// BIND transfers zones only over connections that name this protocol (RFC 9103 §7.1).
 const ALPN: &[u8] = b"dot";
@@ -86,7 +87,7 @@ impl Tls {
     }
 
     /// Makes a TLS session with the server of this name or address.
-    pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn connect(&self, host: &str, stream: Tcp) -> io::Result<TlsStream<Tcp>> {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         self.connector.connect(name, stream).await
     }
