@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use thiserror::Error;
@@ -11,14 +12,13 @@ use thiserror::Error;
 const MAX_LABEL: usize = 63;
 /// A name is at most 255 octets on the wire, its root label included (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
-/// As many labels of one octet fit a name.
-const MAX_LABELS: usize = 127;
 
 /// An absolute domain name. ASCII letters are lower case; other octets are kept as they are.
 ///
-/// Ordering is the canonical one of RFC 4034 §6.1: a name sorts directly before all below it.
+/// Ordering is the canonical one of RFC 4034 §6.1: a name sorts directly before all below it. Clones share the octets: a
+/// change is named in its plan, its prerequisites, its operations and the copy of its zone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// Why a text or a list of labels is not a domain name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -47,7 +47,7 @@ impl Name {
     /// The root, `.`.
     #[must_use]
     pub fn root() -> Self {
-        Self(Box::from([0]))
+        Self(Arc::from([0]))
     }
 
     /// Reads a name as people write it: other scripts become A-labels by UTS #46, without its STD3 rules so that `_` stays.
@@ -118,7 +118,7 @@ impl Name {
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let skip = 1 + usize::from(*self.0.first()?);
-        self.0.get(skip..).filter(|rest| !rest.is_empty()).map(|rest| Self(Box::from(rest)))
+        self.0.get(skip..).filter(|rest| !rest.is_empty()).map(|rest| Self(Arc::from(rest)))
     }
 
     /// Whether this name is `ancestor` or lies below it.
@@ -186,7 +186,7 @@ impl Labelled {
     /// Puts the root label at the end.
     pub(super) fn finish(self) -> Result<Name, NameError> {
         let length = self.length + 1;
-        self.wire.get(..length).map(|wire| Name(Box::from(wire))).ok_or(NameError::NameTooLong(length))
+        self.wire.get(..length).map(|wire| Name(Arc::from(wire))).ok_or(NameError::NameTooLong(length))
     }
 }
 
@@ -286,49 +286,20 @@ impl fmt::Debug for Name {
 }
 
 impl Ord for Name {
+    /// In one walk over both and without allocation: maps of names compare very often.
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.0 == other.0 {
-            return Ordering::Equal;
-        }
-        let (mine, theirs) = (LabelStack::of(self), LabelStack::of(other));
-        let mut depth = 0;
-        loop {
-            match (mine.at_depth(depth), theirs.at_depth(depth)) {
-                (None, None) => return Ordering::Equal,
-                (mine, theirs) if mine == theirs => depth += 1,
-                (mine, theirs) => return mine.cmp(&theirs),
-            }
-        }
-    }
-}
-
-/// Where the labels of a name are, kept without allocation: maps of names compare very often.
-struct LabelStack<'a> {
-    wire: &'a [u8],
-    starts: [u8; MAX_LABELS],
-    count: usize,
-}
-
-impl<'a> LabelStack<'a> {
-    fn of(name: &'a Name) -> Self {
-        let mut stack = Self { wire: &name.0, starts: [0; MAX_LABELS], count: 0 };
-        let mut start = 0_u8;
-        while let (Some(&length @ 1..), Some(slot)) =
-            (stack.wire.get(usize::from(start)), stack.starts.get_mut(stack.count))
+        let (mut mine, mut theirs) = (self.labels(), other.labels());
+        // Most often both are names of one zone, with the same parent.
+        if let (Some(mine_first), Some(theirs_first)) = (mine.next(), theirs.next())
+            && mine.0 == theirs.0
         {
-            *slot = start;
-            stack.count += 1;
-            start = start.saturating_add(length + 1);
+            return mine_first.cmp(theirs_first);
         }
-        stack
-    }
-
-    /// The label with this many others to its right; none is left of the first.
-    fn at_depth(&self, depth: usize) -> Option<&'a [u8]> {
-        let index = self.count.checked_sub(depth + 1)?;
-        let start = usize::from(*self.starts.get(index)?);
-        let length = usize::from(*self.wire.get(start)?);
-        self.wire.get(start + 1..start + 1 + length)
+        let (mine, theirs) = (self.labels().count(), other.labels().count());
+        let in_common = mine.min(theirs);
+        // Labels that are as far from the root; the last pair that differs is the nearest to it, and decides.
+        let pairs = self.labels().skip(mine - in_common).zip(other.labels().skip(theirs - in_common));
+        pairs.map(|(mine, theirs)| mine.cmp(theirs)).filter(|order| order.is_ne()).last().unwrap_or(mine.cmp(&theirs))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::Name;
 use super::zone::RrsetRef;
@@ -112,14 +113,14 @@ impl Ttl {
     }
 }
 
-/// The RDATA of one record: wire octets, names in it uncompressed.
+/// The RDATA of one record: wire octets, names in it uncompressed. Clones share them.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Rdata(Box<[u8]>);
+pub struct Rdata(Arc<[u8]>);
 
 impl Rdata {
     /// Takes wire octets; at most 65,535 fit a record.
     #[must_use]
-    pub fn from_wire(wire: impl Into<Box<[u8]>>) -> Self {
+    pub fn from_wire(wire: impl Into<Arc<[u8]>>) -> Self {
         Self(wire.into())
     }
 
