@@ -21,6 +21,8 @@ pub(super) struct View<'a> {
     pub(super) group: &'a Group,
     /// The zone of the part.
     pub(super) contents: Option<&'a ZoneContents>,
+    /// What of it keeps the domain going.
+    pub(super) infrastructure: Option<Infrastructure>,
     pub(super) copies: &'a Copies,
     pub(super) policy: &'a Policy,
 }
@@ -30,12 +32,7 @@ impl<'a> View<'a> {
         let Some(contents) = self.contents else {
             return if self.has_its_text(change) { Ok(Some(self.unseen(change))) } else { Err(Reason::NoRegistryText) };
         };
-        if self.policy.protected.covers(
-            contents.zone(),
-            Some(&Infrastructure::of(contents)),
-            &change.name,
-            change.rtype,
-        ) {
+        if self.policy.protected.covers(contents.zone(), self.infrastructure.as_ref(), &change.name, change.rtype) {
             return Err(Reason::Protected);
         }
         if let Some(cover) = cover(contents, &change.name, change.rtype).filter(|cover| !self.is_exempt(change, cover))

@@ -1,6 +1,6 @@
 //! Groups: changes that are applied together or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Policy;
@@ -97,34 +97,75 @@ fn refuse<'a>(changes: impl Iterator<Item = &'a Change>, culprit: &Change, reaso
 
 /// Connected components over owner names.
 fn components(changes: Vec<Change>) -> Vec<Vec<Change>> {
-    let mut links: BTreeMap<&Name, BTreeSet<&Name>> = BTreeMap::new();
-    for change in &changes {
-        links.entry(&change.name).or_default();
-        if let Some(owned) = &change.owned_record {
-            links.entry(owned).or_default().insert(&change.name);
-            links.entry(&change.name).or_default().insert(owned);
-        }
-    }
-    let mut component_of: BTreeMap<Name, usize> = BTreeMap::new();
-    let mut count = 0;
-    for name in links.keys() {
-        if component_of.contains_key(*name) {
-            continue;
-        }
-        let mut reached = vec![*name];
-        while let Some(name) = reached.pop() {
-            if component_of.insert(name.clone(), count).is_none() {
-                reached.extend(links.get(name).into_iter().flatten());
+    let mut names = Connected::default();
+    let of_change: Vec<usize> = changes
+        .iter()
+        .map(|change| {
+            let number = names.number(&change.name);
+            if let Some(owned) = &change.owned_record {
+                let owned = names.number(owned);
+                names.connect(number, owned);
             }
+            number
+        })
+        .collect();
+    let roots: Vec<usize> = of_change.into_iter().map(|number| names.root(number)).collect();
+    let mut components: Vec<Vec<Change>> = Vec::new();
+    let mut component_of = HashMap::new();
+    for (change, root) in changes.into_iter().zip(roots) {
+        let at = *component_of.entry(root).or_insert_with(|| {
+            components.push(Vec::new());
+            components.len() - 1
+        });
+        if let Some(component) = components.get_mut(at) {
+            component.push(change);
         }
-        count += 1;
-    }
-    let mut components = vec![Vec::new(); count];
-    for change in changes {
-        let component = component_of.get(&change.name).and_then(|&at| components.get_mut(at));
-        component.into_iter().for_each(|component: &mut Vec<Change>| component.push(change.clone()));
     }
     components
+}
+
+/// Names, numbered, and which of them are connected: each leads to another of its component, or is its root.
+#[derive(Default)]
+struct Connected {
+    numbers: HashMap<Name, usize>,
+    leads_to: Vec<usize>,
+}
+
+impl Connected {
+    fn number(&mut self, name: &Name) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.leads_to.len();
+        self.leads_to.push(number);
+        self.numbers.insert(name.clone(), number);
+        number
+    }
+
+    fn connect(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.lead(one, other);
+    }
+
+    /// The root of a name's component; all on the way lead there directly from then on.
+    fn root(&mut self, number: usize) -> usize {
+        let next = |of: usize, leads_to: &[usize]| leads_to.get(of).copied().unwrap_or(of);
+        let mut root = number;
+        while next(root, &self.leads_to) != root {
+            root = next(root, &self.leads_to);
+        }
+        let mut at = number;
+        while at != root {
+            let after = next(at, &self.leads_to);
+            self.lead(at, root);
+            at = after;
+        }
+        root
+    }
+
+    fn lead(&mut self, from: usize, to: usize) {
+        self.leads_to.get_mut(from).into_iter().for_each(|leads_to| *leads_to = to);
+    }
 }
 
 /// The first change that cannot be done, and why. A record comes before its registry TXT, which often shares its fate.
@@ -180,6 +221,11 @@ fn refuse_excess_deletes(components: &mut [Vec<Change>], limit: Option<usize>) {
 
 /// One part per zone: a registry TXT of another zone than its record's comes first, but for deletes, where it comes last.
 fn parts(component: Vec<Change>) -> Vec<Part> {
+    if let [first, others @ ..] = component.as_slice()
+        && let Some(zone) = first.zone.clone().filter(|_| others.iter().all(|other| other.zone == first.zone))
+    {
+        return vec![Part { zone, changes: component }];
+    }
     let mut ranked: BTreeMap<(u8, ZoneName), Vec<Change>> = BTreeMap::new();
     let record_zones: BTreeSet<_> =
         component.iter().filter(|change| !change.is_registry()).filter_map(|change| change.zone.clone()).collect();

@@ -1,6 +1,6 @@
 //! Registry TXT: which text of an RRset is this owner's, and which records it speaks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::canonical::{canonical_form, canonical_targets};
 use super::intake::{Change, Kind};
@@ -22,22 +22,27 @@ pub(super) fn speaks_for(text: &Change, record: &Change) -> bool {
 /// ExternalDNS leaves it out where DNS holds it already, and where its name would be too long. The others tell how such
 /// names are made, and so where it must stand.
 pub(super) fn unaccompanied(changes: &mut [Change]) {
-    let texts: Vec<Change> = changes.iter().filter(|change| change.is_registry()).cloned().collect();
-    if texts.is_empty() {
+    let texts = || changes.iter().filter(|change| change.is_registry());
+    if texts().next().is_none() {
         return;
     }
-    let patterns: BTreeSet<Pattern> = texts.iter().filter_map(Pattern::of).collect();
-    let mut of_record: BTreeMap<&Name, Vec<&Change>> = BTreeMap::new();
-    for text in &texts {
+    let mut of_record: HashMap<&Name, Vec<&Change>> = HashMap::new();
+    for text in texts() {
         of_record.entry(text.owned_record.as_ref().unwrap_or(&text.name)).or_default().push(text);
     }
-    // What the first label of a wildcard becomes is not to be seen, and it is never too long.
-    let records = changes.iter_mut().filter(|change| !change.is_registry() && !change.name.is_wildcard());
-    for record in records.filter(|record| record.owner.is_some() && record.problem.is_none()) {
+    let lacks_text = |record: &Change| {
         let texts = of_record.get(&record.name).map(Vec::as_slice).unwrap_or_default();
-        if texts.iter().any(|text| speaks_for(text, record)) {
-            continue;
-        }
+        // What the first label of a wildcard becomes is not to be seen, and it is never too long.
+        let is_asked = !record.is_registry() && !record.name.is_wildcard();
+        let is_asked = is_asked && record.owner.is_some() && record.problem.is_none();
+        is_asked && !texts.iter().any(|text| speaks_for(text, record))
+    };
+    let lacking: Vec<bool> = changes.iter().map(lacks_text).collect();
+    if !lacking.contains(&true) {
+        return;
+    }
+    let patterns: BTreeSet<Pattern> = texts().filter_map(Pattern::of).collect();
+    for (record, _) in changes.iter_mut().zip(lacking).filter(|(_, lacks_text)| *lacks_text) {
         if matches!(record.kind, Kind::Delete { .. }) {
             record.problem = Some(Reason::NoRegistryText);
         } else {
@@ -99,8 +104,10 @@ fn types_in_name(text: &Name, owned: &Name) -> Vec<RecordType> {
             tokens.remove(position);
         }
     }
-    let named =
-        |rtype: &RecordType| tokens.iter().any(|token| token.eq_ignore_ascii_case(rtype.to_string().as_bytes()));
+    let named = |rtype: &RecordType| {
+        let mnemonic = rtype.mnemonic().unwrap_or_default().as_bytes();
+        tokens.iter().any(|token| token.eq_ignore_ascii_case(mnemonic))
+    };
     SUPPORTED.into_iter().filter(named).collect()
 }
 

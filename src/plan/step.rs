@@ -10,6 +10,7 @@ use super::decision::View;
 use super::group::{Group, Part};
 use super::intake::Change;
 use super::portion::{can_be_undone, fit};
+use super::protected::Infrastructure;
 use super::reason::{Reason, Refusal};
 use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Rrset, Ttl, Update, ZoneContents, ZoneName};
 
@@ -131,7 +132,8 @@ impl Step {
 /// When one of its changes cannot be done, the refusal of the whole group.
 pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Result<Option<Step>, Vec<Refusal>> {
     let contents = copies.get(&part.zone).map(Arc::as_ref);
-    let view = View { group, contents, copies, policy };
+    let infrastructure = contents.map(Infrastructure::of);
+    let view = View { group, contents, infrastructure, copies, policy };
     let mut planned = Vec::new();
     for change in &part.changes {
         match view.plan(change) {
