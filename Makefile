@@ -15,9 +15,9 @@ export PATH := $(PATH):/usr/local/go/bin
 .PHONY: help demo demo-samba test check interop interop13 soak conformance manifests image imagetest bench bench-samba fuzz deny msrv \
 	minimal licences sbom publish tagged notes setup
 
-# Makes sure that cargo has the subcommand $(1).
+# Makes sure that cargo has the subcommand $(1), which is installed with these further arguments: $(2).
 define tool
-@cargo $(1) --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-$(1); }
+@cargo $(1) --version >/dev/null 2>&1 || { set -x; cargo install --locked cargo-$(1) $(2); }
 endef
 
 help: ## lists the targets
@@ -74,7 +74,7 @@ image: licences ## builds the OCI image in target/image, without a daemon
 
 licences: ## writes the licences of what is linked into the program to target/licences.txt
 	@$(SETUP) build
-	$(call tool,about)
+	$(call tool,about,--features cli)
 	@mkdir -p $(TARGET)
 	cargo about generate --offline --locked --fail --config deploy/image/about.toml --output-file $(TARGET)/licences.txt \
 		deploy/image/about.hbs
