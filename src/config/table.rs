@@ -120,7 +120,11 @@ const AUTHENTICATION: &[Variable] = &[
     unset("RFC2136_KERBEROS_PASSWORD", "the password").as_kind(Kind::Secret),
     unset("RFC2136_KERBEROS_CCACHE", "credential cache file that something else keeps fresh"),
     words("RFC2136_KERBEROS_KDC", "DNS SRV", "comma list of `host[:port]`; a private krb5.conf is generated"),
-    words("KRB5_CONFIG", "generated", "your own krb5.conf, or several with colons between them, used instead and checked against the realm"),
+    words(
+        "KRB5_CONFIG",
+        "generated",
+        "your own krb5.conf, or several with colons between them, used instead and checked against the realm",
+    ),
     unset("RFC2136_TSIG_KEYNAME", "name of a shared TSIG key"),
     unset("RFC2136_TSIG_SECRET", "its secret in base64; this or the next").as_kind(Kind::Secret),
     unset("RFC2136_TSIG_SECRET_FILE", "file with the secret in base64, read at start"),
