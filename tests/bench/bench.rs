@@ -1,48 +1,63 @@
 //! `make bench`: the sidecar and the tools that do the same, on one KDC and one BIND, in one run. Judges nothing; what it
 //! prints it writes to `tests/bench/RESULTS.md` too. `BENCH=quick` leaves out what takes long, and writes nothing.
+//!
+//! Its peers: `nsupdate -g`; ExternalDNS's own rfc2136 provider, where there is Go; clients with nothing around them,
+//! which show what the server can do; and `dig`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "its output is for people")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod bare;
+mod distance;
+mod intree;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::fmt::{self, Display, Formatter, Write as _};
+use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::{Changes, Daemon, Endpoint, Kdc, Named, Place, Settings, Sidecar, Zone, find, program, run, wait_until};
+use intree::InTree;
+use support::{
+    Changes, Daemon, Endpoint, Forwarder, Kdc, Named, Place, Settings, Sidecar, Zone, find, program, run, wait_until,
+};
 
 /// Zone of the applies.
 const ZONE: &str = "example.test";
+/// Everybody may change it, unsigned too.
+const OPEN: &str = "open.test";
 /// Zones of the reads, and how many records each holds.
-const ZONES: [(&str, usize); 3] = [("thousand.test", 1_000), ("ten-thousand.test", 10_000), ("large.test", 100_000)];
-/// Record sets of an apply, each with its registry TXT, and how often it is measured.
-const APPLIES: [(usize, usize); 3] = [(1, 20), (1_000, 5), (10_000, 5)];
-/// Record sets that both put into one message.
+const ZONES: [(&str, usize); 4] =
+    [("thousand.test", 1_000), ("ten-thousand.test", 10_000), ("large.test", 100_000), ("million.test", 1_000_000)];
+/// The in-tree provider's reads take time with the square of this.
+const MOST_IN_TREE: usize = 100_000;
+/// Record sets that all put into one message.
 const PER_MESSAGE: usize = 200;
-const ROUNDS: usize = 7;
+/// What the in-tree provider puts into one unless told otherwise.
+const PER_MESSAGE_IN_TREE: usize = 50;
+/// The server that is not on this machine.
+const ROUND_TRIP: Duration = Duration::from_millis(5);
 
 fn main() {
     let is_quick = std::env::var("BENCH").is_ok_and(|form| form == "quick");
-    let (zones, applies) = if is_quick { (&ZONES[..2], &APPLIES[..2]) } else { (&ZONES[..], &APPLIES[..]) };
+    let zones = if is_quick { &ZONES[..2] } else { &ZONES[..] };
     let mut bench = Bench::prepare(zones);
     bench.start();
     bench.idle(zones);
-    let profiles = ["auto", "bind"].map(|profile| {
-        (
-            format!("RFC2136_SERVER_PROFILE={profile}"),
-            bench.settings(ZONE).set("RFC2136_SERVER_PROFILE", profile).start(),
-        )
-    });
-    for (records, rounds) in applies {
-        bench.apply(&profiles, *records, *rounds);
+    let near = bench.named.socket();
+    for (records, rounds) in if is_quick { &[(1, 20), (1_000, 5)][..] } else { &[(1, 20), (100, 5), (10_000, 5)] } {
+        bench.apply(*records, *rounds, ("", near));
     }
-    drop(profiles);
+    let far = distance::line(near, ROUND_TRIP);
+    for (records, rounds) in if is_quick { &[(1, 5)][..] } else { &[(1, 10), (10_000, 3)] } {
+        bench.apply(*records, *rounds, (", 5 ms away", far));
+    }
+    bench.ceiling(if is_quick { 1_000 } else { 10_000 });
     for (zone, records) in zones {
         bench.apply_one(zone, *records);
     }
@@ -51,13 +66,13 @@ fn main() {
     }
     if !is_quick {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/RESULTS.md");
-        std::fs::write(file, bench.report.markdown()).unwrap();
+        fs::write(file, bench.report.markdown()).unwrap();
     }
 }
 
 /// What this ran on.
 fn machine() -> String {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("?", |(_, m)| m);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -131,10 +146,21 @@ fn timed(work: impl FnOnce()) -> Duration {
     began.elapsed()
 }
 
+/// Processor time of a process, or of the children of this one that have ended.
+fn cpu(pid: Option<u32>) -> Duration {
+    let stat = fs::read_to_string(pid.map_or_else(|| "/proc/self/stat".to_owned(), |pid| format!("/proc/{pid}/stat")));
+    // proc(5): utime and stime are fields 14 and 15, those of children the next two, all in hundredths of a second.
+    let fields: Vec<u64> =
+        stat.unwrap().rsplit(") ").next().unwrap().split(' ').map_while(|f| f.parse().ok().or(Some(0))).collect();
+    let first = if pid.is_some() { 11 } else { 13 };
+    Duration::from_millis((fields[first] + fields[first + 1]) * 10)
+}
+
 struct Bench {
     kdc: Kdc,
     named: Named,
     ccache: PathBuf,
+    has_go: bool,
     report: Report,
 }
 
@@ -142,7 +168,8 @@ impl Bench {
     fn prepare(zones: &[(&str, usize)]) -> Self {
         println!("{}\n", machine());
         let kdc = Kdc::start();
-        let mut options = Named::options().quiet().gss(&kdc).zone(Zone::granted(ZONE));
+        let mut options = Named::options().quiet().keytab(&keytab(&kdc)).zone(Zone::granted(ZONE));
+        options = options.zone(Zone::new(OPEN).allow_update("any;"));
         for (zone, records) in zones {
             let mut text = String::new();
             for index in 0..records / 2 {
@@ -154,7 +181,11 @@ impl Bench {
         }
         let named = options.start();
         let ccache = kdc.ccache("externaldns", "1h");
-        Self { kdc, named, ccache, report: Report::default() }
+        let has_go = InTree::build().is_some();
+        if !has_go {
+            println!("ExternalDNS's own provider is left out: there is no Go to build it");
+        }
+        Self { kdc, named, ccache, has_go, report: Report::default() }
     }
 
     fn settings(&self, zone: &str) -> Settings {
@@ -196,25 +227,88 @@ impl Bench {
         }
     }
 
-    fn apply(&mut self, profiles: &[(String, Sidecar)], records: usize, rounds: usize) {
+    /// By everybody in turn, over a line.
+    fn apply(&mut self, records: usize, rounds: usize, (where_, server): (&str, SocketAddr)) {
         let endpoints = endpoints(ZONE, records);
         let [create, delete] = bodies(&endpoints);
         let [add, remove] = ["add", "delete"].map(|verb| script(ZONE, verb, &endpoints));
-        let mut ours = vec![Vec::new(); profiles.len()];
-        let mut theirs = Vec::new();
+        let profiles = ["auto", "bind"].map(|profile| (profile, self.sidecar(server, profile)));
+        let mut ours = [Vec::new(), Vec::new()];
+        let (mut theirs, mut their_cpu) = (Vec::new(), Duration::ZERO);
+        let before = cpu(Some(profiles[0].1.pid()));
         for _ in 0..rounds {
             for ((_, sidecar), times) in profiles.iter().zip(&mut ours) {
                 times.push(apply(sidecar, &create));
                 apply(sidecar, &delete);
             }
-            theirs.push(timed(|| self.nsupdate(&add)));
-            self.nsupdate(&remove);
+            let before = cpu(None);
+            theirs.push(timed(|| self.nsupdate(server, &add)));
+            self.nsupdate(server, &remove);
+            their_cpu += cpu(None) - before;
         }
+        let our_cpu = cpu(Some(profiles[0].1.pid())) - before;
         let theirs = Times(theirs);
-        for ((profile, _), times) in profiles.iter().zip(ours) {
-            let what = format!("create {records} A, `{profile}`");
-            self.report.compare(&what, &Times(times), ("`nsupdate -g`", &theirs));
+        let [auto, bind] = ours.map(Times);
+        let what = format!("create {records} A{where_}");
+        self.report.compare(&what, &auto, ("`nsupdate -g`", &theirs));
+        self.report.compare(&format!("{what}, `RFC2136_SERVER_PROFILE=bind`"), &bind, ("`nsupdate -g`", &theirs));
+        if records > 1_000 {
+            let rounds = u32::try_from(rounds).unwrap();
+            let (ours, theirs) = (our_cpu / rounds, their_cpu / rounds);
+            self.report.compare(
+                "processor time of that, deleted again",
+                &Times(vec![ours]),
+                ("`nsupdate -g`", &Times(vec![theirs])),
+            );
         }
+        for (size, is_usual) in [(PER_MESSAGE_IN_TREE, true), (PER_MESSAGE, false)] {
+            let rounds = if where_.is_empty() { rounds.min(3) } else { 1 };
+            if let Some(times) = self.in_tree(server, records, size, rounds) {
+                let peer = if is_usual { "in-tree, its defaults" } else { "in-tree, 200 a message" };
+                self.report.compare(&what, &auto, (peer, &times));
+            }
+        }
+    }
+
+    fn sidecar(&self, server: SocketAddr, profile: &str) -> Sidecar {
+        let server = format!("{}@{server}", self.named.host());
+        self.settings(ZONE).servers(&[&server], &[ZONE]).set("RFC2136_SERVER_PROFILE", profile).start()
+    }
+
+    /// ExternalDNS's own provider, without ExternalDNS.
+    fn in_tree(&self, server: SocketAddr, records: usize, size: usize, rounds: usize) -> Option<Times> {
+        let mut peer = self.has_go.then(|| InTree::start(&self.kdc, server))?;
+        Some(Times::of(rounds, |_| {
+            let took = peer.ask(&format!("create {ZONE} {records} {size}"));
+            peer.ask(&format!("delete {ZONE} {records} {PER_MESSAGE}"));
+            took
+        }))
+    }
+
+    /// What the server can do: the messages that the sidecar has sent, sent again without signatures.
+    fn ceiling(&mut self, records: usize) {
+        let endpoints = endpoints(OPEN, records);
+        let [create, delete] = bodies(&endpoints);
+        let way = Forwarder::start(self.named.socket());
+        let sidecar = self.settings(OPEN).servers(&[&way.server(self.named.host())], &[OPEN]).start();
+        apply(&sidecar, &create);
+        let signed: Vec<Vec<u8>> = way.updates().into_iter().map(|message| message.bytes).collect();
+        apply(&sidecar, &delete);
+        drop(sidecar);
+        let messages = bare::unsigned(&signed);
+        let sidecar = self.settings(OPEN).start();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            ours.push(apply(&sidecar, &create));
+            apply(&sidecar, &delete);
+            theirs.push(bare::send(self.named.socket(), &messages));
+            apply(&sidecar, &delete);
+        }
+        self.report.compare(
+            &format!("create {records} A"),
+            &Times(ours),
+            ("the same messages, unsigned", &Times(theirs)),
+        );
     }
 
     /// What one record costs in a zone that holds many.
@@ -228,32 +322,48 @@ impl Bench {
             apply(&sidecar, &delete);
             created
         });
+        let server = self.named.socket();
         let theirs = Times::of(20, |_| {
-            let created = timed(|| self.nsupdate(&add));
-            self.nsupdate(&remove);
+            let created = timed(|| self.nsupdate(server, &add));
+            self.nsupdate(server, &remove);
             created
         });
-        self.report.compare(&format!("create 1 A in a zone of {records}"), &ours, ("`nsupdate -g`", &theirs));
+        let exchanges = bare::Exchanges::new(server, zone);
+        let bare = Times::of(20, |_| exchanges.once());
+        let what = format!("create 1 A in a zone of {records}");
+        self.report.compare(&what, &ours, ("one signed exchange", &bare));
+        self.report.compare(&what, &ours, ("`nsupdate -g`", &theirs));
     }
 
     /// With the ticket in a cache; the sidecar has its own.
-    fn nsupdate(&self, script: &str) {
+    fn nsupdate(&self, server: SocketAddr, script: &str) {
         let mut nsupdate = self.kdc.tool("nsupdate");
-        let text = format!("server 127.0.0.1 {}\n{script}", self.named.socket().port());
+        let text = format!("server {} {}\n{script}", server.ip(), server.port());
         let mut child = nsupdate.arg("-g").env("KRB5CCNAME", &self.ccache).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "nsupdate -g");
     }
 
     fn read(&mut self, zone: &str, records: usize) {
+        let rounds = if records > 100_000 { 3 } else { 7 };
         let dig = |_| timed(|| assert!(self.named.dig(&["+noall", "+answer", zone, "AXFR"]).len() > 50));
-        let whole = Times::of(ROUNDS, dig);
+        let whole = Times::of(rounds, dig);
+        let in_tree = (self.has_go && records <= MOST_IN_TREE).then(|| {
+            let mut peer = InTree::start(&self.kdc, self.named.socket());
+            let times =
+                Times::of(if records < MOST_IN_TREE { 3 } else { 1 }, |_| peer.ask(&format!("read {zone} {records}")));
+            (times, format!("in-tree: {}", mebibytes(peer.peak())))
+        });
         let compare = |report: &mut Report, what: &str, times: &Times| {
-            report.compare(&format!("read {records} records, {what}"), times, ("`dig AXFR`", &whole));
+            let what = format!("read {records} records, {what}");
+            report.compare(&what, times, ("`dig AXFR`", &whole));
+            if let Some((theirs, _)) = &in_tree {
+                report.compare(&what, times, ("in-tree", theirs));
+            }
         };
         let list = |sidecar: &Sidecar| timed(|| assert_eq!(sidecar.get("/records").status, 200));
         let mut peak = 0;
-        let first = Times::of(ROUNDS, |_| {
+        let first = Times::of(rounds, |_| {
             let began = Instant::now();
             let sidecar = self.settings(zone).start();
             list(&sidecar);
@@ -264,17 +374,40 @@ impl Bench {
         compare(&mut self.report, "from process start", &first);
         let sidecar = self.settings(zone).start();
         list(&sidecar);
-        compare(&mut self.report, "again, zone unchanged", &Times::of(ROUNDS, |_| list(&sidecar)));
+        compare(&mut self.report, "again, zone unchanged", &Times::of(rounds, |_| list(&sidecar)));
         for changes in [1, 10] {
-            let changed = Times::of(ROUNDS, |round| {
+            let changed = Times::of(rounds, |round| {
                 let add = |index| format!("update add extra{round}-{changes}-{index}.{zone} 300 A 192.0.2.1\n");
                 self.named.nsupdate(&(0..changes).map(add).collect::<String>());
                 list(&sidecar)
             });
             compare(&mut self.report, &format!("again, {changes} added elsewhere"), &changed);
         }
-        self.report.row("the most memory after the first read", &mebibytes(peak), "", "");
+        let their_peak = in_tree.map(|(_, peak)| peak).unwrap_or_default();
+        self.report.row("the most memory after the first read", &mebibytes(peak), &their_peak, "");
+        self.reconcile(zone, records, &sidecar);
     }
+
+    /// The processor time of a reconcile that finds nothing to do: records, and adjust of a tenth of them.
+    fn reconcile(&mut self, zone: &str, records: usize, sidecar: &Sidecar) {
+        let desired = endpoints(zone, records / 10);
+        sidecar.adjust(&desired);
+        let before = cpu(Some(sidecar.pid()));
+        for _ in 0..10 {
+            sidecar.get("/records");
+            sidecar.adjust(&desired);
+        }
+        let took = Times(vec![(cpu(Some(sidecar.pid())) - before) / 10]);
+        let what = format!("processor time of an unchanged reconcile, {records} records");
+        self.report.row(&what, &took.to_string(), "", "");
+    }
+}
+
+/// The server's own key, and one for its address: the in-tree provider asks for a ticket for what it connects to.
+fn keytab(kdc: &Kdc) -> PathBuf {
+    let file = kdc.keytab("DNS/ns1.example.test");
+    kdc.kadmin(&format!("addprinc -randkey DNS/127.0.0.1\nktadd -k {} -norandkey DNS/127.0.0.1\n", file.display()));
+    file
 }
 
 fn endpoints(zone: &str, records: usize) -> Vec<Endpoint> {

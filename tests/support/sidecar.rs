@@ -436,6 +436,11 @@ impl Sidecar {
         self.stdout.lock().unwrap().join("\n")
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
     /// Resident memory in octets.
     pub fn resident(&self) -> u64 {
         self.memory("VmRSS:")
