@@ -149,6 +149,34 @@ fn every_block_for_a_shell_can_be_read_by_one() {
     assert!(checked > 8, "{checked}");
 }
 
+/// Blocks for a shell that a test types in, by what stands in them: `interop/documents.rs`, or how a server is set up.
+const TYPED: [(&str, &str); 6] = [
+    ("deploy/bind.md", "kadmin.local"),
+    ("deploy/knot-powerdns.md", "pdnsutil"),
+    ("deploy/knot-powerdns.md", "RFC2136_TSIG_KEYNAME"),
+    ("deploy/samba.md", "samba-tool user create"),
+    ("deploy/samba.md", "samba-tool dsacl"),
+    ("tests/README.md", "cargo run -- check"),
+];
+
+#[test]
+fn every_block_for_a_shell_is_typed_by_a_test_or_said_to_be_untested() {
+    let typing = ["tests/interop/documents.rs", "tests/support/samba.rs", "tests/support/other.rs"];
+    let typing: String = typing.map(|file| fs::read_to_string(root().join(file)).unwrap()).concat();
+    for (document, text) in TYPED {
+        assert!(typing.contains(document) && typing.contains(&format!("{text:?}")), "{document}: {text}");
+    }
+    for (path, text) in documents() {
+        let (prose, blocks) = split(&text);
+        for (_, block) in blocks.iter().filter(|(kind, _)| *kind == "sh") {
+            let is_typed = TYPED.iter().any(|(document, text)| path.ends_with(document) && block.contains(text));
+            // Those are what CI calls, and what a reader sees at work.
+            let is_make = block.lines().all(|line| line.starts_with("make "));
+            assert!(is_typed || is_make || prose.contains("\nNot tested"), "{}: {block}", path.display());
+        }
+    }
+}
+
 /// What `--help` lists is explained somewhere.
 #[test]
 fn every_subcommand_stands_in_a_document() {

@@ -11,6 +11,7 @@ mod causes;
 mod check;
 mod convergence;
 mod credentials;
+mod documents;
 mod ending;
 mod explain;
 mod failover;

@@ -9,6 +9,7 @@
 
 mod changes;
 mod daemon;
+mod document;
 mod forwarder;
 mod kdc;
 mod named;
@@ -22,6 +23,7 @@ mod zone;
 
 pub use changes::{Changes, Endpoint};
 pub use daemon::{Daemon, Directory, Place, find, find_or_install, run, wait_until};
+pub use document::block;
 pub use forwarder::{Action, Forwarder, Message};
 pub use kdc::{Kdc, PASSWORD};
 pub use named::{Named, NamedOptions};

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::daemon::{Daemon, Directory, Place, command, find_or_install, run, wait_until};
+use super::document::block;
 use super::sidecar::Settings;
 use super::zone::{LAB_KEY, LAB_SECRET, Zone};
 
@@ -126,14 +127,14 @@ fn power_dns(directory: &Directory, place: &Place) -> Command {
         place.port
     );
     fs::write(directory.join("pdns.conf"), text).unwrap();
+    let documented = [("externaldns", LAB_KEY), ("k8s.example.com", ZONE), ("pdnsutil", "util")];
+    let documented = block("deploy/knot-powerdns.md", "pdnsutil", &documented);
+    assert!(documented.contains(LAB_SECRET), "{documented}");
     let set_up = format!(
         "sqlite3 db <{SCHEMA}
          util() {{ pdnsutil --config-dir=. \"$@\"; }}
          util load-zone {ZONE} zone
-         util import-tsig-key {LAB_KEY} hmac-sha256 {LAB_SECRET}
-         util set-meta {ZONE} TSIG-ALLOW-DNSUPDATE {LAB_KEY}
-         util set-meta {ZONE} TSIG-ALLOW-AXFR {LAB_KEY}
-         util set-meta {ZONE} SOA-EDIT-DNSUPDATE INCREASE"
+         {documented}"
     );
     find_or_install("sqlite3", INSTALL);
     find_or_install("pdnsutil", INSTALL);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use super::daemon::{command, find_or_install, no_lock_file, run, wait_until};
+use super::document::block;
 use super::namespace::{Family, InnerForwarder, Namespace};
 use super::sidecar::Settings;
 
@@ -204,15 +205,16 @@ impl Samba {
         text.lines().filter_map(node).collect()
     }
 
-    /// Gives a user rights to the names of a zone of the domain: an access control entry of the zone's that they inherit,
-    /// with `{sid}` where the user goes. These are the commands of `deploy/samba.md`.
-    pub fn grant(&self, zone: &str, user: &str, entry: &str) {
-        const GRANT: &str = r#"sid=$(samba-tool user show "$2" --attributes=objectSid --configfile=smb.conf \
-                | sed -n 's/^objectSid: //p')
-            samba-tool dsacl set --objectdn="DC=$1,CN=MicrosoftDNS,DC=DomainDnsZones,DC=ad,DC=test" \
-                --sddl="$(echo "$3" | sed "s/{sid}/$sid/")" --configfile=smb.conf"#;
-        let arguments = ["-ec", &format!("cd {STATE}\n{GRANT}"), "sh", zone, user, entry];
-        run(self.namespace.command(find("sh")).args(arguments));
+    /// Types commands in on the controller, in a directory below its state.
+    pub fn type_in(&self, directory: &str, commands: &str) {
+        let mut shell = self.namespace.command(find("sh"));
+        run(shell.env("SMB_CONF_PATH", SMB_CONF).args(["-ec", &format!("cd {STATE}/{directory}\n{commands}")]));
+    }
+
+    /// Gives a user the right to change the names of a zone of the domain, by the commands of `deploy/samba.md`.
+    pub fn grant(&self, zone: &str, user: &str) {
+        let names = [("externaldns", user), ("k8s.example.com", zone), ("DC=example,DC=com", "DC=ad,DC=test")];
+        self.type_in(".", &block("deploy/samba.md", "samba-tool dsacl", &names));
     }
 
     /// A forwarder in front of its name server.

@@ -3,9 +3,6 @@
 use super::{ALLOW_TRANSFER, ZONES, every_type_lives_and_goes, host};
 use crate::support::{Backend, Changes, Endpoint, Samba};
 
-/// What `deploy/` says is needed on BIND9_DLZ.
-const ENTRY: &str = "(A;CIIO;WPSWRCSDWDWO;;;{sid})";
-
 fn other(n: usize) -> Endpoint {
     Endpoint::a(&host(n).name, &["192.0.2.99"])
 }
@@ -23,7 +20,7 @@ fn a_plain_account_on_bind9_dlz_may_change_what_it_has_created_once_the_zone_gra
     assert_eq!(samba.held("h1.second.test", "A"), ["192.0.2.1"]);
 
     for zone in ZONES {
-        samba.grant(zone, "extdns2", ENTRY);
+        samba.grant(zone, "extdns2");
     }
     // It holds at once, without another ticket, and for names that were there before.
     sidecar.apply_all(&change);
