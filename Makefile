@@ -12,7 +12,7 @@ CRANE = $(TARGET)/crane-0.22.1/crane
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-samba test check interop interop13 soak conformance manifests image imagetest bench bench-samba fuzz deny msrv \
+.PHONY: help demo demo-samba test check interop interop13 soak conformance manifests image imagetest bench bench-hot bench-samba fuzz deny msrv \
 	minimal licences sbom publish tagged notes setup
 
 # Makes sure that cargo has the subcommand $(1), which is installed with these further arguments: $(2).
@@ -105,6 +105,10 @@ imagetest: sbom $(CRANE) ## runs the sidecar inside the image's root, as a conta
 bench: ## measures the sidecar against nsupdate and dig, and writes tests/bench/RESULTS.md; BENCH=quick does less
 	@$(SETUP) build servers
 	cargo bench --locked --bench sidecar
+
+bench-hot: ## measures the pure paths that everything goes through, each by itself
+	@$(SETUP) build
+	cargo bench --locked --bench hot
 
 bench-samba: ## measures reading over LDAP against ldapsearch; takes root
 	@$(SETUP) build samba-bench
