@@ -1,7 +1,7 @@
 //! The names of a zone in order, in pages that versions of the zone share.
 //!
-//! A version is a list of pages. Changing a copy of it copies the list and the pages that the change touches, and nothing
-//! else; whoever holds the older version keeps it as it was.
+//! A version is a list of shelves of pages. Changing a copy of it copies the list, and the shelves and pages that the change
+//! touches, and nothing else; whoever holds the older version keeps it as it was.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,12 +14,22 @@ const MOST: usize = 256;
 /// A page of fewer names is joined to the next one, where both make a page with room.
 const FEW: usize = MOST / 4;
 
-/// All names of a version. No page is empty.
+/// Pages of a shelf at most: a million names then are on some dozens of shelves.
+const WIDEST: usize = if cfg!(test) { 16 } else { 128 };
+
+/// All names of a version.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pages {
-    pages: Vec<Arc<Page>>,
+    shelves: Vec<Arc<Shelf>>,
     records: usize,
     wildcards: usize,
+}
+
+/// Some pages in order, at least one. Every version has a count of each of its pages, which takes time where there are
+/// thousands: most are counted with their shelf.
+#[derive(Debug, Clone)]
+struct Shelf {
+    pages: Vec<Arc<Page>>,
 }
 
 /// Some hundred names of a zone in canonical order, at least one.
@@ -43,37 +53,39 @@ pub(super) struct Held {
     pub(super) rdata: Vec<Rdata>,
 }
 
-/// Where a name is: the number of its page, and its place there, or the place that it would get.
-type Place = (usize, Result<usize, usize>);
+/// Where a name is: its shelf, its page there, and its place on that, or the place that it would get.
+type Place = (usize, usize, Result<usize, usize>);
 
 impl Pages {
     pub(super) fn get(&self, name: &Name) -> Option<&Node> {
-        let (page, place) = self.find(name);
-        self.pages.get(page)?.nodes.get(place.ok()?)
+        let (shelf, page, place) = self.find(name);
+        self.shelves.get(shelf)?.pages.get(page)?.nodes.get(place.ok()?)
     }
 
     /// Changes the RRsets of a name; a name that is left without any is not kept.
     pub(super) fn change(&mut self, name: &Name, change: impl FnOnce(&mut Vec<Held>)) {
         match self.find(name) {
-            (number, Ok(place)) => {
-                let Some(page) = self.pages.get_mut(number).map(Arc::make_mut) else { return };
+            (shelf, number, Ok(place)) => {
+                let Some(pages) = self.pages_of(shelf) else { return };
+                let Some(page) = pages.get_mut(number).map(Arc::make_mut) else { return };
                 let Some(node) = page.nodes.get_mut(place) else { return };
                 let before = node.record_count();
                 change(&mut node.rrsets);
-                self.records = self.records - before + node.record_count();
-                if node.rrsets.is_empty() {
-                    self.wildcards -= usize::from(node.name.is_wildcard());
-                    page.nodes.remove(place);
-                    self.join(number);
+                let (after, is_left) = (node.record_count(), !node.rrsets.is_empty());
+                let was_wildcard = node.name.is_wildcard();
+                self.records = self.records - before + after;
+                if !is_left {
+                    self.wildcards -= usize::from(was_wildcard);
+                    self.remove(shelf, number, place);
                 }
             }
-            (number, Err(place)) => {
+            (shelf, number, Err(place)) => {
                 let mut node = Node { name: name.clone(), rrsets: Vec::new() };
                 change(&mut node.rrsets);
                 if !node.rrsets.is_empty() {
                     self.records += node.record_count();
                     self.wildcards += usize::from(name.is_wildcard());
-                    self.insert(number, place, node);
+                    self.insert(shelf, number, place, node);
                 }
             }
         }
@@ -81,18 +93,20 @@ impl Pages {
 
     /// The names from this one on.
     pub(super) fn from(&self, name: &Name) -> impl Iterator<Item = &Node> {
-        let (page, place) = self.find(name);
-        let mut pages = self.pages.get(page..).unwrap_or_default().iter();
+        let (shelf, page, place) = self.find(name);
+        let mut shelves = self.shelves.get(shelf..).unwrap_or_default().iter();
+        let first = shelves.next().and_then(|shelf| shelf.pages.get(page..)).unwrap_or_default();
+        let mut pages = first.iter().chain(shelves.flat_map(|shelf| &shelf.pages));
         let first = pages.next().and_then(|page| page.nodes.get(place.unwrap_or_else(|place| place)..));
         first.unwrap_or_default().iter().chain(pages.flat_map(|page| &page.nodes))
     }
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.pages.iter().flat_map(|page| &page.nodes)
+        self.pages().flat_map(|page| &page.nodes)
     }
 
-    pub(super) fn pages(&self) -> std::slice::Iter<'_, Arc<Page>> {
-        self.pages.iter()
+    pub(super) fn pages(&self) -> impl Iterator<Item = &Arc<Page>> {
+        self.shelves.iter().flat_map(|shelf| &shelf.pages)
     }
 
     pub(super) fn record_count(&self) -> usize {
@@ -105,29 +119,38 @@ impl Pages {
 
     fn find(&self, name: &Name) -> Place {
         // Transfers come in order, most of them: no search for each of their records.
-        if let Some((number, page)) = self.pages.iter().enumerate().next_back()
+        if let Some((shelf, pages)) = self.shelves.iter().map(|shelf| &shelf.pages).enumerate().next_back()
+            && let Some((number, page)) = pages.iter().enumerate().next_back()
             && let Some(last) = page.nodes.last()
         {
             match last.name.cmp(name) {
-                Ordering::Less => return (number, Err(page.nodes.len())),
-                Ordering::Equal => return (number, Ok(page.nodes.len() - 1)),
+                Ordering::Less => return (shelf, number, Err(page.nodes.len())),
+                Ordering::Equal => return (shelf, number, Ok(page.nodes.len() - 1)),
                 Ordering::Greater => {}
             }
         }
         let begins_before = |page: &Arc<Page>| page.nodes.first().is_some_and(|node| node.name <= *name);
-        let number = self.pages.partition_point(begins_before).saturating_sub(1);
-        let place =
-            self.pages.get(number).map_or(Err(0), |page| page.nodes.binary_search_by(|node| node.name.cmp(name)));
-        (number, place)
+        let shelf = self.shelves.partition_point(|shelf| shelf.pages.first().is_some_and(begins_before));
+        let shelf = shelf.saturating_sub(1);
+        let pages = self.shelves.get(shelf).map(|shelf| shelf.pages.as_slice()).unwrap_or_default();
+        let number = pages.partition_point(begins_before).saturating_sub(1);
+        let place = pages.get(number).map_or(Err(0), |page| page.nodes.binary_search_by(|node| node.name.cmp(name)));
+        (shelf, number, place)
     }
 
-    fn insert(&mut self, number: usize, place: usize, node: Node) {
-        let is_last = number + 1 >= self.pages.len();
-        let Some(page) = self.pages.get_mut(number) else {
-            self.pages.push(Arc::new(Page { nodes: vec![node] }));
+    /// The pages of a shelf, to be changed.
+    fn pages_of(&mut self, shelf: usize) -> Option<&mut Vec<Arc<Page>>> {
+        self.shelves.get_mut(shelf).map(|shelf| &mut Arc::make_mut(shelf).pages)
+    }
+
+    fn insert(&mut self, shelf: usize, number: usize, place: usize, node: Node) {
+        let is_last = shelf + 1 >= self.shelves.len();
+        let Some(pages) = self.pages_of(shelf) else {
+            self.shelves.push(Arc::new(Shelf { pages: vec![Arc::new(Page { nodes: vec![node] })] }));
             return;
         };
-        let page = Arc::make_mut(page);
+        let is_last = is_last && number + 1 >= pages.len();
+        let Some(page) = pages.get_mut(number).map(Arc::make_mut) else { return };
         if page.nodes.len() < MOST {
             page.nodes.insert(place, node);
             return;
@@ -140,19 +163,36 @@ impl Pages {
             None => page.nodes.insert(place, node),
         }
         page.nodes.shrink_to_fit();
-        self.pages.insert(number + 1, Arc::new(Page { nodes: upper }));
+        pages.insert(number + 1, Arc::new(Page { nodes: upper }));
+        if pages.len() > WIDEST {
+            let half = if is_last { pages.len() - 1 } else { pages.len() / 2 };
+            let upper = pages.split_off(half);
+            self.shelves.insert(shelf + 1, Arc::new(Shelf { pages: upper }));
+        }
     }
 
-    /// Drops a page that has become empty, and joins one that has become small to the next.
-    fn join(&mut self, number: usize) {
-        let names = |page: &Arc<Page>| page.nodes.len();
-        let left = self.pages.get(number).map_or(0, names);
+    /// Drops a page that has become empty, and joins one that has become small to the next of its shelf; shelves likewise.
+    fn remove(&mut self, shelf: usize, number: usize, place: usize) {
+        let Some(pages) = self.pages_of(shelf) else { return };
+        let Some(page) = pages.get_mut(number).map(Arc::make_mut) else { return };
+        page.nodes.remove(place);
+        let left = page.nodes.len();
         if left == 0 {
-            self.pages.remove(number);
-        } else if left < FEW && self.pages.get(number + 1).is_some_and(|next| left + names(next) <= MOST - FEW) {
-            let next = self.pages.remove(number + 1);
-            if let Some(page) = self.pages.get_mut(number) {
+            pages.remove(number);
+        } else if left < FEW && pages.get(number + 1).is_some_and(|next| left + next.nodes.len() <= MOST - FEW) {
+            let next = pages.remove(number + 1);
+            if let Some(page) = pages.get_mut(number) {
                 Arc::make_mut(page).nodes.extend(Arc::unwrap_or_clone(next).nodes);
+            }
+        }
+        let left = pages.len();
+        let next = self.shelves.get(shelf + 1).map(|next| next.pages.len());
+        if left == 0 {
+            self.shelves.remove(shelf);
+        } else if left <= WIDEST / 4 && next.is_some_and(|next| left + next < WIDEST) {
+            let next = self.shelves.remove(shelf + 1);
+            if let Some(pages) = self.pages_of(shelf) {
+                pages.extend(Arc::unwrap_or_clone(next).pages);
             }
         }
     }
@@ -214,7 +254,11 @@ mod tests {
     }
 
     fn shared(one: &Pages, other: &Pages) -> usize {
-        one.pages.iter().filter(|page| other.pages.iter().any(|same| Arc::ptr_eq(page, same))).count()
+        one.pages().filter(|page| other.pages().any(|same| Arc::ptr_eq(page, same))).count()
+    }
+
+    fn count(pages: &Pages) -> usize {
+        pages.pages().count()
     }
 
     #[test]
@@ -222,12 +266,12 @@ mod tests {
         let older = filled(0..10_000);
         let mut newer = older.clone();
         newer.change(&name(5_000), |rrsets| *rrsets = vec![held(1)]);
-        assert_eq!(older.pages.len() - shared(&older, &newer), 1);
+        assert_eq!(count(&older) - shared(&older, &newer), 1);
         assert_eq!(older, filled(0..10_000));
         assert_ne!(older, newer);
         newer.change(&name(10_000), |rrsets| rrsets.push(held(1)));
         newer.change(&name(70), Vec::clear);
-        assert!(older.pages.len() - shared(&older, &newer) <= 3);
+        assert!(count(&older) - shared(&older, &newer) <= 3);
         assert_eq!((older.record_count(), newer.record_count()), (10_000, 10_000));
     }
 
@@ -235,11 +279,23 @@ mod tests {
     fn names_in_order_fill_whole_pages_and_names_in_any_order_at_least_half_of_them() {
         let mut numbers: Vec<u32> = (0..10_000).collect();
         numbers.sort_by_key(|&number| name(number));
-        assert_eq!(filled(numbers.iter().copied()).pages.len(), 10_000_usize.div_ceil(MOST));
+        assert_eq!(count(&filled(numbers.iter().copied())), 10_000_usize.div_ceil(MOST));
         numbers.sort_by_key(|&number| number.wrapping_mul(2_654_435_761));
         let mixed = filled(numbers.into_iter());
-        assert!(mixed.pages.iter().all(|page| (MOST / 2..=MOST).contains(&page.nodes.len())));
+        assert!(mixed.pages().all(|page| (MOST / 2..=MOST).contains(&page.nodes.len())));
         assert_eq!(mixed, filled(0..10_000));
+    }
+
+    #[test]
+    fn a_change_copies_one_shelf_of_a_large_zone() {
+        let mut numbers: Vec<u32> = (0..20_000).collect();
+        numbers.sort_by_key(|&number| name(number));
+        let older = filled(numbers.into_iter());
+        assert_eq!(older.shelves.len(), 20_000_usize.div_ceil(MOST).div_ceil(WIDEST));
+        let mut newer = older.clone();
+        newer.change(&name(7_000), |rrsets| *rrsets = vec![held(1)]);
+        let is_shared = |shelf: &&Arc<Shelf>| older.shelves.iter().any(|same| Arc::ptr_eq(shelf, same));
+        assert_eq!(newer.shelves.iter().filter(is_shared).count(), older.shelves.len() - 1);
     }
 
     #[test]
@@ -249,9 +305,9 @@ mod tests {
             pages.change(&name(number), Vec::clear);
         }
         assert_eq!(pages, filled((0..10_000).step_by(50)));
-        assert!(pages.pages.len() <= 8, "{}", pages.pages.len());
+        assert!(count(&pages) <= 8, "{}", count(&pages));
         (0..10_000).for_each(|number| pages.change(&name(number), Vec::clear));
-        assert_eq!((pages.pages.len(), pages.record_count()), (0, 0));
+        assert_eq!((pages.shelves.len(), pages.record_count()), (0, 0));
     }
 
     proptest! {
@@ -277,7 +333,7 @@ mod tests {
                     prop_assert!(below.eq(map.range(name..).map(|(name, _)| name)));
                 }
                 prop_assert!(pages.nodes().map(|node| (&node.name, &node.rrsets)).eq(map.iter()));
-                prop_assert!(pages.pages.iter().all(|page| (1..=MOST).contains(&page.nodes.len())));
+                prop_assert!(pages.pages().all(|page| (1..=MOST).contains(&page.nodes.len())));
             }
         }
     }
