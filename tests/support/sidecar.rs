@@ -423,12 +423,24 @@ impl Sidecar {
 
     /// Standard error so far.
     pub fn log(&self) -> String {
-        self.stderr.lock().unwrap().join("\n")
+        self.lines().join("\n")
     }
 
     /// Lines of standard error that contain `text`.
     pub fn logged(&self, text: &str) -> usize {
-        self.stderr.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+        self.lines().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Lines are written by a thread of their own, which may be behind an answer: until no more come.
+    fn lines(&self) -> Vec<String> {
+        loop {
+            let before = self.stderr.lock().unwrap().len();
+            std::thread::sleep(Duration::from_millis(30));
+            let lines = self.stderr.lock().unwrap();
+            if lines.len() == before {
+                return lines.clone();
+            }
+        }
     }
 
     /// Standard output so far.
