@@ -77,6 +77,7 @@ impl<'a> View<'a> {
             retimed: wanted.is_some_and(|wanted| wanted.ttl.is_some()),
             whole_ns: self.whole_ns(),
             is_passing: false,
+            at_unused_name: false,
         }
     }
 
@@ -109,7 +110,15 @@ impl<'a> View<'a> {
             retimed,
             whole_ns: self.whole_ns(),
             is_passing: false,
+            at_unused_name: self.is_unused(&change.name),
         })
+    }
+
+    /// Whether the zone holds nothing at a name. What lies below may make it one that exists to some servers, and what a
+    /// wildcard would answer is there to Samba's BIND9_DLZ.
+    fn is_unused(&self, name: &Name) -> bool {
+        let can_tell = |contents: &ZoneContents| self.policy.profile == ServerProfile::Bind || !contents.has_wildcard();
+        self.contents.is_some_and(|contents| can_tell(contents) && contents.at_or_below(name).next().is_none())
     }
 
     /// Asked for, else as it is, else the default.

@@ -57,6 +57,8 @@ pub struct Planned {
     pub(super) whole_ns: bool,
     /// Whether the result is but a state on the way, with any TTL.
     pub(super) is_passing: bool,
+    /// Whether nothing is known at its name, nor below, and the server can tell.
+    pub(super) at_unused_name: bool,
 }
 
 /// What is done to an RRset.
@@ -205,6 +207,10 @@ impl Planned {
         let mut prerequisites = vec![exactly(&self.name, self.rtype, self.ttl, &self.before)];
         if !self.before.is_empty() {
             return prerequisites;
+        }
+        // One for all types: a message holds more, and the server looks once.
+        if self.at_unused_name {
+            return vec![Prerequisite::NameNotInUse(self.name.clone())];
         }
         let starts_with =
             |rtype| all.iter().any(|other| other.name == self.name && other.rtype == rtype && !other.before.is_empty());

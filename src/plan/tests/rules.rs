@@ -114,10 +114,41 @@ fn cause_11_a_forced_text_update_creates_what_dns_never_held() {
     let policy = zone();
     let mut world = World::new(&policy).with(WEB, "A", &["192.0.2.1"]);
     let outcome = world.apply(&update(owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "A", &["192.0.2.1"])), &policy);
-    let absent =
-        Prerequisite::RrsetDoesNotExist { name: "a-web.example.test".parse().unwrap(), rtype: RecordType::TXT };
+    let absent = Prerequisite::NameNotInUse("a-web.example.test".parse().unwrap());
     assert!(outcome.batches[0].steps[0].step.prerequisites.contains(&absent));
     assert_eq!(world.texts("a-web.example.test", "TXT"), [heritage(OWNER)]);
+}
+
+/// The prerequisites of an apply that is one message.
+fn required(outcome: &Outcome) -> Vec<Prerequisite> {
+    outcome.batches[0].steps.iter().flat_map(|step| step.step.prerequisites.clone()).collect()
+}
+
+#[test]
+fn a_name_that_nobody_has_is_guarded_once_whatever_comes_to_it() {
+    let policy = zone();
+    let both = [owned(WEB, "A", &["192.0.2.1"]), owned(WEB, "AAAA", &["2001:db8::1"])].concat();
+    let outcome = World::new(&policy).apply(&create(both), &policy);
+    let names = ["a-web.example.test", "aaaa-web.example.test", WEB];
+    let unused = names.map(|name| Prerequisite::NameNotInUse(name.parse().unwrap()));
+    assert_eq!(required(&outcome), unused);
+}
+
+#[test]
+fn a_name_that_a_server_may_take_for_used_is_guarded_by_type() {
+    let other_profile = |profile| Policy { profile, ..zone() };
+    let by_type = |policy: &Policy, world: World| {
+        let outcome = { world }.apply(&create(owned(WEB, "A", &["192.0.2.1"])), policy);
+        required(&outcome)
+            .contains(&Prerequisite::RrsetDoesNotExist { name: WEB.parse().unwrap(), rtype: RecordType::A })
+    };
+    let world = || World::new(&zone());
+    let wildcard = || world().with("*.example.test", "TXT", &["any"]);
+    assert!(by_type(&zone(), world().with(WEB, "CAA", &["0 issue \"ca.test\""])));
+    assert!(by_type(&zone(), world().with("below.web.example.test", "A", &["192.0.2.9"])));
+    // Samba's BIND9_DLZ finds at a name what a wildcard would answer.
+    assert!(by_type(&other_profile(ServerProfile::Auto), wildcard()));
+    assert!(!by_type(&other_profile(ServerProfile::Bind), wildcard()));
 }
 
 #[test]
