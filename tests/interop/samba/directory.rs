@@ -1,6 +1,8 @@
 //! Zones that are read from the directory, by an account with no rights but to its own records.
 
 use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -128,6 +130,36 @@ fn a_controller_that_restarts_is_bound_to_anew() {
     assert_eq!(sidecar.records(), before, "{}", sidecar.log());
     sidecar.apply_all(&Changes::new().create(&host(2)));
     assert_eq!(sidecar.records().len(), 4);
+}
+
+/// Killed while it is being read, at one time after the other.
+#[test]
+fn a_controller_that_dies_in_the_middle_of_a_read_is_an_error_or_a_whole_list() {
+    let mut samba = Samba::start(Backend::Internal);
+    let settings = samba.settings(&["second.test"]).set("RFC2136_READ", "ldap");
+    let writer = settings.start();
+    let count = 1500;
+    writer.apply_all(&(0..count).fold(Changes::new(), |changes, n| changes.create(&host(n))));
+    let whole = writer.records();
+    assert_eq!(whole.len(), 2 * count);
+    let mut cut = 0;
+    for delay in [10, 40, 80, 120, 160, 200, 300] {
+        // Nothing is known yet, so that all of it is read.
+        let reader = settings.start();
+        let answer = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| reader.get("/records"));
+            sleep(Duration::from_millis(delay));
+            samba.restart();
+            reading.join().unwrap()
+        });
+        match answer.status {
+            200 => assert_eq!(answer.json().as_array().unwrap().len(), whole.len(), "{delay} ms"),
+            503 => cut += 1,
+            other => panic!("{other} after {delay} ms: {answer:?}"),
+        }
+        assert_eq!(reader.records(), whole, "{}", reader.log());
+    }
+    assert!(cut > 0, "no read was cut off: try it with more records");
 }
 
 #[test]
