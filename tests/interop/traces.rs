@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use tonic::{Request, Response, Status};
 
-use crate::support::{Changes, Endpoint, Kdc, Named, Settings, wait_until};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
+
+use crate::support::{Changes, Directory, Endpoint, Kdc, Named, Settings, find, run, wait_until};
 
 const ZONE: &str = "example.test";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -78,18 +86,72 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 struct Collector {
     address: SocketAddr,
     received: Received,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Takes connections over TLS.
+struct Tls(tokio::net::TcpListener, TlsAcceptor);
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.0.accept().await.unwrap();
+            if let Ok(stream) = self.1.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
 }
 
 impl Collector {
-    fn start() -> Self {
+    fn new() -> (Self, tokio::net::TcpListener) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let received = Received::default();
         let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = tonic::service::Routes::new(TraceServiceServer::new(received.clone())).into_axum_router();
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { address, received, _runtime: runtime }
+        (Self { address, received, runtime }, listener)
+    }
+
+    fn start() -> Self {
+        let (collector, listener) = Self::new();
+        collector.serve(listener);
+        collector
+    }
+
+    /// With a certificate for its address, and where that is.
+    fn start_tls(directory: &Directory) -> (Self, String) {
+        let [certificate, key] = ["collector.pem", "collector.key"].map(|name| directory.join(name));
+        run(Command::new(find("openssl"))
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=collector.test"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-out")
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(&key));
+        let chain = vec![CertificateDer::from_pem_file(&certificate).unwrap()];
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, PrivateKeyDer::from_pem_file(&key).unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let (collector, listener) = Self::new();
+        collector.serve(Tls(listener, TlsAcceptor::from(Arc::new(config))));
+        (collector, certificate.to_str().unwrap().to_owned())
+    }
+
+    fn serve<L: axum::serve::Listener<Addr = SocketAddr>>(&self, listener: L) {
+        let router = tonic::service::Routes::new(TraceServiceServer::new(self.received.clone())).into_axum_router();
+        self.runtime.spawn(async move { axum::serve(listener, router).await });
     }
 
     fn url(&self) -> String {
@@ -154,6 +216,30 @@ fn a_reconcile_is_part_of_its_callers_trace_down_to_each_exchange_however_it_is_
     // Probes are no trace of their own.
     let roots = spans.iter().filter(|span| span.parent.is_empty());
     assert!(roots.clone().count() > 0 && roots.clone().all(|span| span.name == "reconcile"), "{spans:#?}");
+}
+
+#[test]
+fn a_collector_behind_tls_is_believed_by_its_certificate_alone() {
+    let (kdc, directory) = (Kdc::start(), Directory::new());
+    let named = Named::example(&kdc);
+    let (collector, certificate) = Collector::start_tls(&directory);
+    let settings = traced(&kdc, &named, &format!("https://{}", collector.address));
+    let known = settings.clone().set("OTEL_EXPORTER_OTLP_CERTIFICATE", &certificate).start();
+    known.records();
+    known.sigterm();
+    let spans = collector.spans().len();
+    assert!(spans > 0);
+
+    let unknown = settings.start();
+    unknown.records();
+    let is_said = || unknown.logged("BatchSpanProcessor.ExportError") > 0;
+    wait_until("the log says so", Duration::from_secs(10), is_said);
+    unknown.sigterm();
+    assert_eq!(collector.spans().len(), spans);
+
+    let (code, said) = settings.set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such.pem").run();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("OTEL_EXPORTER_OTLP") && said.contains("/no/such.pem"), "{said}");
 }
 
 #[test]
