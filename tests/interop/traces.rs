@@ -230,7 +230,9 @@ fn a_collector_behind_tls_is_believed_by_its_certificate_alone() {
     let spans = collector.spans().len();
     assert!(spans > 0);
 
-    let unknown = settings.start();
+    let elsewhere = Directory::new();
+    let (_other, certificate) = Collector::start_tls(&elsewhere);
+    let unknown = settings.clone().set("OTEL_EXPORTER_OTLP_CERTIFICATE", &certificate).start();
     unknown.records();
     let is_said = || unknown.logged("BatchSpanProcessor.ExportError") > 0;
     wait_until("the log says so", Duration::from_secs(10), is_said);
