@@ -99,7 +99,11 @@ const SERVERS: &[Variable] = &[
         "disabled",
         "`disabled` (sticky, fails over), `round-robin`, `random`; a reconcile reads and writes on one server",
     ),
-    preset("RFC2136_TIMEOUT", "4s", "one exchange with a server; in a transfer, the silence between two messages"),
+    preset(
+        "RFC2136_TIMEOUT",
+        "4s",
+        "one exchange with a server; with several in flight, and in a transfer, the silence between two messages",
+    ),
 ];
 
 const AUTHENTICATION: &[Variable] = &[

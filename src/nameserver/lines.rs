@@ -339,6 +339,9 @@ impl Task {
     /// Takes an answer, and sends what had to wait for it.
     async fn answer(&mut self, connection: &mut Connection, message: Vec<u8>) -> Result<(), Fault> {
         self.tell(message)?;
+        // A server takes updates one after the other: those behind this one have had no time of their own yet.
+        let due = Instant::now() + connection.timeout();
+        self.in_flight.values_mut().for_each(|waiting| waiting.due = due);
         // Those that must wait longer come back behind the others.
         for _ in 0..self.held_up.len() {
             let Some(call) = self.held_up.pop_front() else { break };
@@ -378,8 +381,9 @@ mod tests {
     use futures_util::future::join_all;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio::time::sleep;
 
-    use super::super::testing::{hmac, settings};
+    use super::super::testing::{TIMEOUT, hmac, settings};
     use super::*;
 
     async fn listen() -> (TcpListener, Arc<Lines>) {
@@ -488,6 +492,31 @@ mod tests {
             asked.unwrap().unwrap();
         }
         server.await.unwrap();
+    }
+
+    /// As long as a server answers, it works on the others.
+    #[tokio::test]
+    async fn a_server_that_takes_its_time_for_each_of_several_is_not_silent() {
+        let (listener, lines) = listen().await;
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut framed = [[0; 15]; 4];
+            for framed in &mut framed {
+                stream.read_exact(framed).await.unwrap();
+            }
+            for mut framed in framed {
+                sleep(TIMEOUT.mul_f32(0.4)).await;
+                framed[4] |= 0x80;
+                stream.write_all(&framed).await.unwrap();
+            }
+            // Kept open, so that only silence could be the reason.
+            stream
+        };
+        let asked = (1..=4).map(|id| lines.ask(0x1200 + u16::from(id), request(id)));
+        let (answers, _stream) = tokio::join!(join_all(asked), server);
+        assert!(answers.iter().all(Result::is_ok));
+        let silent = lines.ask(0x1205, request(5)).await.unwrap_err();
+        assert!(matches!(silent.fault, Fault::Silent(_)), "{silent:?}");
     }
 
     /// Two of many requests in flight may have got the same id by chance.
