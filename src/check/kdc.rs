@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::as_exchange::{self, Answer};
 use super::clock;
 use super::report::Step;
-use crate::config::{Kerberos, Krb5Conf};
+use crate::config::{Kerberos, Krb5Conf, Krb5Files};
 use crate::dns::Name;
 use crate::gss::krb5_conf::{self, Kdcs};
 use crate::kerberos::Realm;
@@ -43,7 +43,7 @@ pub(super) async fn check(kerberos: &Kerberos) -> Vec<Step> {
 }
 
 /// Those that a krb5.conf of the user's own names.
-async fn configured(files: &krb5_conf::Files, realm: &Realm) -> (Vec<Step>, Vec<String>) {
+async fn configured(files: &Krb5Files, realm: &Realm) -> (Vec<Step>, Vec<String>) {
     let text = match files.read() {
         Ok(text) => text,
         Err(error) => {

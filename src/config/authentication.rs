@@ -7,10 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
-use super::{Authentication, Fault, Kerberos, Krb5Conf, TsigKey, Warning, hosts, value};
+use super::{Authentication, Fault, Kerberos, Krb5Conf, Krb5Files, TsigKey, Warning, hosts, value};
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
 use crate::given;
-use crate::gss::krb5_conf;
 use crate::kerberos::{CredentialSource, Principal, Realm};
 
 const METHODS: [&str; 3] = ["RFC2136_GSS_TSIG", "RFC2136_TSIG_KEYNAME", "RFC2136_INSECURE"];
@@ -127,7 +126,7 @@ fn krb5_conf(reader: &mut Reader) -> Option<Krb5Conf> {
         if reader.is_given(NAME) {
             reader.warnings.push(Warning::KdcOverridden);
         }
-        return Some(Krb5Conf::Own(krb5_conf::Files::new(own)));
+        return Some(Krb5Conf::Own(Krb5Files::new(own)));
     }
     let mut kdcs = Vec::new();
     let text = reader.text(NAME).unwrap_or_default();

@@ -68,7 +68,7 @@ impl Config {
         let Some(traces) = &self.traces else { return Vec::new() };
         let certificate = traces.certificate.as_ref().map(|path| path.display().to_string());
         let certificate = certificate.map(|path| ("OTEL_EXPORTER_OTLP_CERTIFICATE", path));
-        std::iter::once(("OTEL_EXPORTER_OTLP_ENDPOINT", traces.endpoint.clone())).chain(certificate).collect()
+        std::iter::once(("OTEL_EXPORTER_OTLP_ENDPOINT", traces.endpoint.to_string())).chain(certificate).collect()
     }
 
     fn authentication_lines(&self) -> Lines {

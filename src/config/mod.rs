@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
+
 use crate::api::DomainFilter;
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
 use crate::dns::{Name, ServerAddress, ServerProfile, ServerSource, Ttl, ZoneSet};
-use crate::gss::krb5_conf;
 use crate::kerberos::{CredentialSource, Principal, Realm};
 use crate::plan::ProtectedName;
 
@@ -26,6 +27,7 @@ mod settings;
 pub mod table;
 mod value;
 
+pub use files::Krb5Files;
 pub use problem::{Fault, Problem, Problems, Warning};
 
 /// A valid configuration, and what deserves a line in the log.
@@ -124,7 +126,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traces {
     /// The collector, as `http` or `https` URL.
-    pub endpoint: String,
+    pub endpoint: Uri,
     /// PEM file of certification authorities instead of the system's.
     pub certificate: Option<PathBuf>,
 }
@@ -157,7 +159,7 @@ pub struct Kerberos {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Krb5Conf {
     /// The user's own `KRB5_CONFIG`, left as it is.
-    Own(krb5_conf::Files),
+    Own(Krb5Files),
     /// Generated; an empty list means DNS SRV.
     Generated {
         /// `host[:port]` of each KDC.

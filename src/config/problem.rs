@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::files::Krb5Files;
 use super::hosts::HostError;
 use crate::dns::NameError;
-use crate::gss::krb5_conf;
 use crate::kerberos::{PrincipalError, Realm, RealmError};
 
 /// A variable that is wrong, and why.
@@ -222,7 +222,7 @@ pub enum Warning {
     #[error("KRB5_CONFIG: {files}: {objection}")]
     Krb5Conf {
         /// The file or files.
-        files: krb5_conf::Files,
+        files: Krb5Files,
         /// What does not fit.
         objection: String,
     },

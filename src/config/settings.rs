@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::Uri;
+use http::Uri;
 
 use super::reader::Reader;
 use super::{Config, Fault, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Traces, Warning};
@@ -107,19 +107,20 @@ fn traces(r: &mut Reader) -> Option<Option<Traces>> {
     const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     let is_wanted = r.is_given(NAME);
     let collector = "the URL of an OTLP collector such as http://collector.example.com:4317";
-    let endpoint = r.value(NAME, collector, |text| (!is_wanted || is_url(text)).then(|| text.to_owned()));
+    let endpoint = r.value(NAME, collector, |text| if is_wanted { url(text).map(Some) } else { Some(None) });
     let is_grpc = |text: &str| (!is_wanted || text == "grpc").then_some(());
     let protocol = r.value("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc, and the port for it (4317 as a rule)", is_grpc);
     let certificate = r.given("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from);
     let (endpoint, ()) = (endpoint?, protocol?);
-    Some(is_wanted.then_some(Traces { endpoint, certificate }))
+    Some(endpoint.map(|endpoint| Traces { endpoint, certificate }))
 }
 
-fn is_url(text: &str) -> bool {
-    let uri = text.parse::<Uri>().ok();
-    uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
-    })
+/// With an account in it, it is refused: nothing would use that.
+fn url(text: &str) -> Option<Uri> {
+    let url: Uri = text.parse().ok()?;
+    let authority = url.authority().filter(|authority| !authority.host().is_empty())?;
+    let is_taken = matches!(url.scheme_str(), Some("http" | "https")) && !authority.as_str().contains('@');
+    is_taken.then_some(url)
 }
 
 fn servers(reader: &mut Reader, port: u16, gss: bool) -> Option<Vec<ServerSource>> {

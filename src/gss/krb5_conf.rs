@@ -1,6 +1,6 @@
 //! The Kerberos library's configuration file: generated, or the user's own checked against the realm.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -42,58 +42,6 @@ pub fn write_private(base: &Path, process: u32, text: &str) -> io::Result<PathBu
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
     Ok(path)
-}
-
-/// The files of `KRB5_CONFIG`, as the library takes them: split at colons. It reads those that it can open, the first
-/// value of a setting counts, and one file is enough.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files(String);
-
-impl Files {
-    /// As the variable names them.
-    #[must_use]
-    pub const fn new(given: String) -> Self {
-        Self(given)
-    }
-
-    /// As the variable names them.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Each of them, in order.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.split(':').filter(|path| !path.is_empty()).map(Path::new)
-    }
-
-    /// What the library reads of them, one after the other.
-    ///
-    /// # Errors
-    /// When it can open none of them, or one that it can open cannot be read.
-    pub fn read(&self) -> io::Result<String> {
-        let mut texts = Vec::new();
-        let mut missing = None;
-        for path in self.paths() {
-            match fs::read_to_string(path) {
-                Ok(text) => texts.push(text),
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-                    missing.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match missing {
-            Some(error) if texts.is_empty() => Err(error),
-            _ => Ok(texts.join("\n")),
-        }
-    }
-}
-
-impl fmt::Display for Files {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// Where a krb5.conf says that a realm's KDCs are.
@@ -214,19 +162,6 @@ mod tests {
         assert_eq!(kdcs("[libdefaults]\n default_realm = EXAMPLE.TEST\n", &realm()), Kdcs::Srv);
         assert_eq!(kdcs("[libdefaults]\n dns_lookup_kdc = no\n", &realm()), Kdcs::Nowhere);
         assert_eq!(kdcs("include /etc/krb5.d/x\n[libdefaults]\n dns_lookup_kdc = no\n", &realm()), Kdcs::Elsewhere);
-    }
-
-    #[test]
-    fn several_files_are_one_and_those_that_are_missing_are_none() {
-        let base = tempfile::tempdir().unwrap();
-        let path = |name: &str| base.path().join(name).display().to_string();
-        fs::write(path("own"), "[realms]\n EXAMPLE.TEST = {\n  kdc = kdc1.example.test\n }").unwrap();
-        fs::write(path("site"), "[libdefaults]\n dns_lookup_kdc = no\n default_realm = EXAMPLE.TEST\n").unwrap();
-        let files = |names: &[&str]| Files::new(names.iter().map(|name| path(name)).collect::<Vec<_>>().join(":"));
-        let text = files(&["gone", "own", "site"]).read().unwrap();
-        assert_eq!(kdcs(&text, &realm()), Kdcs::Named(vec!["kdc1.example.test".to_owned()]));
-        assert_eq!(objections(&text, &realm()), Vec::<String>::new());
-        assert_eq!(files(&["gone", "away"]).read().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
@@ -46,8 +47,8 @@ pub(super) struct Exporter(SdkTracerProvider);
 impl Exporter {
     /// Begins to collect spans; nothing is sent yet. Called within the runtime on which they are sent.
     pub(super) fn start(wanted: &Traces) -> Result<Self, TracesError> {
-        let mut exporter = SpanExporter::builder().with_tonic().with_endpoint(&wanted.endpoint);
-        if wanted.endpoint.starts_with("https:") {
+        let mut exporter = SpanExporter::builder().with_tonic().with_endpoint(wanted.endpoint.to_string());
+        if wanted.endpoint.scheme() == Some(&Scheme::HTTPS) {
             exporter = exporter.with_tls_config(tls(wanted)?);
         }
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter.build()?).with_resource(resource());
@@ -121,6 +122,6 @@ impl Extractor for Headers<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(axum::http::HeaderName::as_str).collect()
+        self.0.keys().map(HeaderName::as_str).collect()
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use external_dns_rfc2136_webhook::api::{Changes, Endpoint};
+use external_dns_rfc2136_webhook::app;
+use external_dns_rfc2136_webhook::config::Config;
 use external_dns_rfc2136_webhook::dns::{
-    Message, Name, Operation, Prerequisite, Rdata, RecordType, ServerProfile, Ttl, Update, ZoneContents, ZoneName,
-    ZoneSet,
+    Message, Name, Operation, Prerequisite, Rdata, RecordType, Ttl, Update, ZoneContents, ZoneName,
 };
-use external_dns_rfc2136_webhook::plan::{self, Copies, Policy, Protected};
+use external_dns_rfc2136_webhook::plan::{self, Copies, Policy};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -42,17 +43,8 @@ fn contents(names: usize) -> ZoneContents {
 }
 
 fn policy() -> Policy {
-    Policy {
-        zones: ZoneSet::new(vec![zone()]).unwrap(),
-        profile: ServerProfile::Auto,
-        min_ttl: Ttl::ZERO,
-        default_ttl: Ttl::from_secs(300),
-        protected: Protected::default(),
-        allow_unowned: false,
-        max_deletes: None,
-        prerequisites: true,
-        batch_change_size: 200,
-    }
+    let settings = [("RFC2136_HOST", "ns1.example.test"), ("RFC2136_ZONE", ZONE), ("RFC2136_INSECURE", "true")];
+    app::policy(&Config::from_variables(settings).unwrap().config)
 }
 
 /// Creates of records with their registry TXT.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Kdc, PASSWORD};
+use crate::support::{Kdc, PASSWORD, memory};
 
 /// The provider in a process of its own, which answers commands with what they took.
 pub(crate) struct InTree {
@@ -51,9 +51,7 @@ impl InTree {
 
     /// The most memory that was ever resident, in octets.
     pub(crate) fn peak(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        memory(self.child.id(), "VmHWM:")
     }
 }
 

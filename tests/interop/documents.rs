@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use crate::support::{
-    Action, Backend, Changes, Directory, Endpoint, Forwarder, Kdc, Named, PASSWORD, Samba, Settings, Sidecar, Zone,
-    block, program, run,
+    Backend, Changes, Directory, Endpoint, Forwarder, Kdc, Named, PASSWORD, Samba, Settings, Sidecar, Zone, block,
+    program, run,
 };
 
 fn writes_and_lists(sidecar: &Sidecar, name: &str) {
@@ -78,8 +78,6 @@ fn a_lab_by_hand() {
     let (kdc, directory) = (Kdc::start(), Directory::new());
     let named = Named::example(&kdc);
     let way = Forwarder::start(named.socket());
-    let updates = way.updates().len();
-    way.on_message(|_| Action::Pass);
     let lab = block("tests/README.md", "cargo run -- check", &[]);
     let mut shell = Command::new("sh");
     shell
@@ -94,5 +92,5 @@ fn a_lab_by_hand() {
         shell.env(name, value);
     }
     let said = run(&mut shell);
-    assert!(said.contains("example.test") && way.updates().len() > updates, "{said}");
+    assert!(said.contains("example.test") && !way.updates().is_empty(), "{said}");
 }

@@ -84,6 +84,13 @@ pub fn run(command: &mut Command) -> String {
     stdout
 }
 
+/// Memory of a process in octets, by the name of its line in `/proc/PID/status`.
+pub fn memory(pid: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 /// Waits until `condition` holds.
 ///
 /// # Panics

@@ -22,7 +22,7 @@ mod update_log;
 mod zone;
 
 pub use changes::{Changes, Endpoint};
-pub use daemon::{Daemon, Directory, Place, find, find_or_install, run, wait_until};
+pub use daemon::{Daemon, Directory, Place, find, find_or_install, memory, run, wait_until};
 pub use document::block;
 pub use forwarder::{Action, Forwarder, Message};
 pub use kdc::{Kdc, PASSWORD};

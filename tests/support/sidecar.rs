@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::changes::{Changes, Endpoint};
-use super::daemon::{Daemon, clock, find, wait_until};
+use super::daemon::{Daemon, clock, find, memory, wait_until};
 use super::kdc::Kdc;
 use super::named::Named;
 use super::namespace::Namespace;
@@ -455,18 +455,12 @@ impl Sidecar {
 
     /// Resident memory in octets.
     pub fn resident(&self) -> u64 {
-        self.memory("VmRSS:")
+        memory(self.pid(), "VmRSS:")
     }
 
     /// The most that was ever resident.
     pub fn peak(&self) -> u64 {
-        self.memory("VmHWM:")
-    }
-
-    fn memory(&self, field: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).unwrap();
-        let kib = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        memory(self.pid(), "VmHWM:")
     }
 
     /// Sends SIGTERM without waiting.
