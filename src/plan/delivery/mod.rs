@@ -8,6 +8,7 @@ mod command;
 mod desk;
 mod isolation;
 mod ledger;
+mod planning;
 mod readback;
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,13 @@ use super::command::{Failure, Fate, MessageId, Note, QuestionId, ReadId, Request
 use super::desk::Desk;
 use super::isolation::{Denial, Denied, Guilty, Isolation};
 use super::ledger::Verdict;
+use super::planning::{Ahead, Planning};
 use super::readback::{Doubt, Finding, ReadBack};
 use crate::dns::{ServerProfile, ZoneContents, ZoneName};
-use crate::plan::{Batch, Indexed, Planned};
+use crate::plan::{Batch, Indexed};
 
 /// After this many single groups denied alike, and not one success, the rest of a zone is not sent.
 const GIVE_UP_AFTER: usize = 16;
-/// So many groups are planned at once: enough for a message or two. The rest is planned while these are under way.
-const PLANNED_AT_ONCE: usize = if cfg!(test) { 3 } else { 128 };
 /// After this many messages in a row whose answers were lost, the rest of a zone is not sent.
 const GIVE_UP_AFTER_LOST: usize = 3;
 
@@ -25,12 +24,7 @@ pub(super) struct Zone<F> {
     /// Its place among the zones of the round.
     index: usize,
     phase: Phase<F>,
-    /// Groups that are not planned yet.
-    unplanned: VecDeque<usize>,
-    /// What is planned and leaves room in its message for what comes next.
-    unpacked: Vec<Indexed>,
-    /// Groups that cannot be done as the copy says.
-    refused: Vec<(usize, Verdict<F>)>,
+    planning: Planning<F>,
     queue: VecDeque<Batch>,
     isolation: Isolation<F>,
     in_flight: BTreeMap<u64, Batch>,
@@ -42,8 +36,6 @@ pub(super) struct Zone<F> {
     confirming: Option<u64>,
     /// Whether that was asked for.
     has_asked: bool,
-    /// Whether anything was to be sent.
-    has_steps: bool,
     /// Groups to be planned again from a fresh read.
     doubtful: BTreeMap<usize, Verdict<F>>,
     /// Groups that were denied alone.
@@ -87,9 +79,7 @@ impl<F: Failure> Zone<F> {
             name,
             index,
             phase: Phase::Waiting,
-            unplanned: VecDeque::new(),
-            unpacked: Vec::new(),
-            refused: Vec::new(),
+            planning: Planning::of(Vec::new()),
             queue: VecDeque::new(),
             isolation: Isolation::default(),
             in_flight: BTreeMap::new(),
@@ -97,7 +87,6 @@ impl<F: Failure> Zone<F> {
             deemed: BTreeSet::new(),
             confirming: None,
             has_asked: false,
-            has_steps: false,
             doubtful: BTreeMap::new(),
             guilty: Vec::new(),
             succeeded: false,
@@ -118,7 +107,7 @@ impl<F: Failure> Zone<F> {
             match &mut self.phase {
                 Phase::Waiting => {
                     self.must_read_back = self.must_read_back(desk);
-                    self.unplanned = desk.ledger.indices(&self.name, desk.round).into();
+                    self.planning = Planning::of(desk.ledger.indices(&self.name, desk.round));
                     self.phase = Phase::Sending;
                 }
                 Phase::Sending => return self.next_message(desk),
@@ -139,41 +128,12 @@ impl<F: Failure> Zone<F> {
 
     /// Plans some groups of the round from what is known.
     fn plan_some(&mut self, desk: &mut Desk<'_, F>) {
-        let is_certain = !desk.copies.contains_key(&self.name) || desk.confirmed.contains(&self.name);
-        let mut steps = std::mem::take(&mut self.unpacked);
-        let count = self.unplanned.len().min(PLANNED_AT_ONCE);
-        for index in self.unplanned.drain(..count) {
-            match desk.plan(index) {
-                Ok(Some(step)) => steps.push(step),
-                // What the copy says may be old.
-                Ok(None) | Err(_) if !is_certain => {
-                    self.deemed.insert(index);
-                }
-                Ok(None) => desk.ledger.done(index),
-                Err(refusals) => self.refused.push((index, Verdict::Refused(refusals))),
-            }
-        }
-        self.has_steps |= !steps.is_empty();
+        let Ahead { batches, deemed, doubtful, makes_wildcard } = self.planning.some(&self.name, desk);
+        self.deemed.extend(deemed);
+        self.doubtful.extend(doubtful);
         // The other names of the message may get lost beside it.
-        let makes_wildcard = |step: &Indexed| step.step.planned.iter().any(Planned::makes_wildcard);
-        self.must_read_back |= desk.policy.profile != ServerProfile::Bind && steps.iter().any(makes_wildcard);
-        let mut batches = desk.pack(steps);
-        if self.unplanned.is_empty() {
-            self.end_planning(desk);
-        } else {
-            self.unpacked = batches.pop().map(|batch| batch.steps).unwrap_or_default();
-        }
+        self.must_read_back |= makes_wildcard && desk.policy.profile != ServerProfile::Bind;
         self.queue.extend(batches);
-    }
-
-    fn end_planning(&mut self, desk: &mut Desk<'_, F>) {
-        let refused = std::mem::take(&mut self.refused);
-        // What is sent beside it may make room for it.
-        if self.has_steps {
-            self.doubtful.extend(refused);
-        } else {
-            refused.into_iter().for_each(|(index, verdict)| desk.ledger.fail(index, verdict));
-        }
     }
 
     fn must_read_back(&self, desk: &Desk<'_, F>) -> bool {
@@ -184,7 +144,7 @@ impl<F: Failure> Zone<F> {
 
     fn next_message(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         // One ahead, whether or not it may be sent now.
-        while self.queue.len() < 2 && !self.unplanned.is_empty() {
+        while self.queue.len() < 2 && !self.planning.is_over() {
             self.plan_some(desk);
         }
         if !self.deemed.is_empty() && !self.has_asked {
@@ -209,7 +169,7 @@ impl<F: Failure> Zone<F> {
                 continue;
             } else if let Some(batch) = self.queue.pop_front() {
                 batch
-            } else if !self.unplanned.is_empty() {
+            } else if !self.planning.is_over() {
                 self.plan_some(desk);
                 continue;
             } else {
@@ -378,7 +338,7 @@ impl<F: Failure> Zone<F> {
                 Ok(Some(step)) => steps.push(step),
                 Ok(None) => desk.ledger.done(index),
                 // What is sent beside it may make room for it.
-                Err(refusals) if self.has_steps => {
+                Err(refusals) if self.planning.has_steps() => {
                     self.doubtful.insert(index, Verdict::Refused(refusals));
                 }
                 Err(refusals) => desk.ledger.fail(index, Verdict::Refused(refusals)),
