@@ -78,13 +78,18 @@
 //! | fate, verdict | what became of a message; why a group was not applied |
 //! | prerequisite | what must hold for an update to be applied (RFC 2136 §2.4) |
 //! | read-back | asking whether what was to be written is there, when a reply does not prove it |
-//! | rejected | not written, and named in `/status`; the rest of the apply is written |
+//! | refused, denied | not written because the plan does not allow it; because the server does not |
+//! | rejected | refused or denied, and named in `/status`; the rest of the apply is written |
+//! | standing | what is rejected or left out now, and since when |
+//! | quarantine | where rejected groups wait for their next try, which each gets in a message of its own |
+//! | unknown fate | of an update that may have been applied or not: its record set may hold either value |
 //! | dropped | left out in adjust, since it can never be written |
 //! | zone copy | a zone as one server holds it, as raw RDATA |
 //! | directory, node | the LDAP server of a domain, in which AD and Samba keep zones; the entry of one name there |
 //! | marker | what the source of a zone copy knows a version by: a serial, for transfers; for the directory, a count of changes and whose count it is |
 //! | pin | the server that a reconcile reads from and writes to |
 //! | security context | what both sides share after the TKEY exchange (RFC 2743, RFC 3645); it makes and verifies MICs |
+//! | MAC input | the octets that a MAC covers; Samba's internal DNS leaves the length of the request's MAC out of them |
 //! | target name | the Kerberos name of a DNS server, `DNS/host@REALM` |
 //! | ccache | a Kerberos credential cache |
 

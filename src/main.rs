@@ -13,7 +13,7 @@ use external_dns_rfc2136_webhook::check::{self, Report};
 use external_dns_rfc2136_webhook::config::{Authentication, Config, Krb5Conf, Loaded, table};
 use external_dns_rfc2136_webhook::explain;
 use external_dns_rfc2136_webhook::gss::krb5_conf;
-use external_dns_rfc2136_webhook::provider::failure::chain;
+use external_dns_rfc2136_webhook::provider::chain;
 use external_dns_rfc2136_webhook::telemetry::Telemetry;
 
 /// `EX_CONFIG` of sysexits.h.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The label that names the owner of a record; every registry but `noop` sets it.
-pub const OWNER_LABEL: &str = "owner";
+pub(super) const OWNER_LABEL: &str = "owner";
 /// The label of a registry TXT that names the record it speaks for.
-pub const OWNED_RECORD_LABEL: &str = "ownedRecord";
+pub(super) const OWNED_RECORD_LABEL: &str = "ownedRecord";
 
 /// ExternalDNS's `endpoint.Endpoint`: the targets of one name and record type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! What ExternalDNS says: endpoints, changes and the domain filter, exactly as its JSON spells them. Pure.
 
-pub mod changes;
-pub mod domain_filter;
-pub mod endpoint;
+mod changes;
+mod domain_filter;
+mod endpoint;
 
 pub use changes::Changes;
 pub use domain_filter::DomainFilter;
-pub use endpoint::Endpoint;
+pub(crate) use endpoint::nulls_dropped;
+pub use endpoint::{Endpoint, ProviderSpecificProperty};

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::report::Step;
+use super::report::Finding;
 use crate::dns::tsig::FUDGE;
 use crate::provider::{Cause, Failure};
 
@@ -10,7 +10,7 @@ use crate::provider::{Cause, Failure};
 const WORTH_TELLING: u64 = 60;
 
 /// Compares a clock with ours; `skew` is that clock minus ours in seconds.
-pub(super) fn compare(whose: impl Display, skew: i64) -> Step {
+pub(super) fn compare(whose: impl Display, skew: i64) -> Finding {
     let difference = skew.unsigned_abs();
     let detail = match skew {
         0 => "agrees with ours".to_owned(),
@@ -18,33 +18,33 @@ pub(super) fn compare(whose: impl Display, skew: i64) -> Step {
         _ => format!("{difference} seconds behind ours"),
     };
     if difference > u64::from(FUDGE) {
-        Step::failed("clock", whose, &Failure::new(Cause::ClockSkew, detail))
+        Finding::failed("clock", whose, &Failure::new(Cause::ClockSkew, detail))
     } else if difference >= WORTH_TELLING {
-        Step::warning("clock", whose, detail, Cause::ClockSkew.remedy())
+        Finding::warning("clock", whose, detail, Cause::ClockSkew.remedy())
     } else {
-        Step::ok("clock", whose, detail)
+        Finding::ok("clock", whose, detail)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Verdict;
+    use super::super::report::Grade;
     use super::*;
 
     #[test]
     fn five_minutes_fail_and_one_minute_is_worth_a_warning() {
         let cases = [
-            (0, Verdict::Ok, "agrees with ours"),
-            (59, Verdict::Ok, "59 seconds ahead of ours"),
-            (-60, Verdict::Warning, "60 seconds behind ours"),
-            (300, Verdict::Warning, "300 seconds ahead of ours"),
-            (-301, Verdict::Failed, "301 seconds behind ours"),
+            (0, Grade::Ok, "agrees with ours"),
+            (59, Grade::Ok, "59 seconds ahead of ours"),
+            (-60, Grade::Warning, "60 seconds behind ours"),
+            (300, Grade::Warning, "300 seconds ahead of ours"),
+            (-301, Grade::Failed, "301 seconds behind ours"),
         ];
-        for (skew, verdict, words) in cases {
+        for (skew, grade, words) in cases {
             let step = compare("KDC", skew);
-            assert_eq!((step.verdict, step.detail.ends_with(words)), (verdict, true), "{step:?}");
-            assert_eq!(step.cause, (verdict == Verdict::Failed).then_some("clock_skew"));
-            assert_eq!(step.remedy.contains("NTP"), verdict != Verdict::Ok);
+            assert_eq!((step.grade, step.detail.ends_with(words)), (grade, true), "{step:?}");
+            assert_eq!(step.cause, (grade == Grade::Failed).then_some("clock_skew"));
+            assert_eq!(step.remedy.contains("NTP"), grade != Grade::Ok);
         }
     }
 }

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use super::as_exchange::{self, Answer};
 use super::clock;
-use super::report::Step;
+use super::report::Finding;
 use crate::config::{Kerberos, Krb5Conf, Krb5Files};
 use crate::dns::Name;
 use crate::gss::krb5_conf::{self, Kdcs};
 use crate::kerberos::Realm;
 use crate::nameserver::{Service, find_services};
-use crate::provider::failure::chain;
+use crate::provider::chain;
 use crate::provider::{Cause, Failure};
 
 /// Kerberos (RFC 4120 §7.2.3.1).
@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 const REMEDY: &str = "set RFC2136_KERBEROS_KDC to the KDCs";
 
 /// Looks for the KDCs and asks each, all at the same time.
-pub(super) async fn check(kerberos: &Kerberos) -> Vec<Step> {
+pub(super) async fn check(kerberos: &Kerberos) -> Vec<Finding> {
     let (mut steps, kdcs) = match &kerberos.krb5_conf {
         Krb5Conf::Generated { kdcs } if kdcs.is_empty() => find(&kerberos.realm).await,
         Krb5Conf::Generated { kdcs } => (Vec::new(), kdcs.clone()),
@@ -43,29 +43,31 @@ pub(super) async fn check(kerberos: &Kerberos) -> Vec<Step> {
 }
 
 /// Those that a krb5.conf of the user's own names.
-async fn configured(files: &Krb5Files, realm: &Realm) -> (Vec<Step>, Vec<String>) {
+async fn configured(files: &Krb5Files, realm: &Realm) -> (Vec<Finding>, Vec<String>) {
     let text = match files.read() {
         Ok(text) => text,
         Err(error) => {
             let remedy = "correct KRB5_CONFIG, or unset it and set RFC2136_KERBEROS_KDC";
-            return (vec![Step::broken("kdc", files, error.to_string(), remedy)], Vec::new());
+            return (vec![Finding::broken("kdc", files, error.to_string(), remedy)], Vec::new());
         }
     };
     match krb5_conf::kdcs(&text, realm) {
         Kdcs::Named(kdcs) => (Vec::new(), kdcs),
         Kdcs::Srv => find(realm).await,
-        Kdcs::Elsewhere => (vec![Step::skipped("kdc", realm, "named in files that KRB5_CONFIG includes")], Vec::new()),
+        Kdcs::Elsewhere => {
+            (vec![Finding::skipped("kdc", realm, "named in files that KRB5_CONFIG includes")], Vec::new())
+        }
         Kdcs::Nowhere => {
             let detail = format!("{files} names no KDC of {realm}, and its dns_lookup_kdc is off");
-            let unknown = Step::failed("kdc", realm, &Failure::new(Cause::RealmWrong, detail));
+            let unknown = Finding::failed("kdc", realm, &Failure::new(Cause::RealmWrong, detail));
             let remedy = "check RFC2136_KERBEROS_REALM, or add the realm with its kdc to the file of KRB5_CONFIG";
-            (vec![Step { remedy: remedy.to_owned(), ..unknown }], Vec::new())
+            (vec![Finding { remedy: remedy.to_owned(), ..unknown }], Vec::new())
         }
     }
 }
 
 /// Those that DNS names, as the Kerberos library finds them.
-async fn find(realm: &Realm) -> (Vec<Step>, Vec<String>) {
+async fn find(realm: &Realm) -> (Vec<Finding>, Vec<String>) {
     let mut last = format!("DNS has no SRV records _kerberos._tcp.{realm} nor _kerberos._udp.{realm}");
     for protocol in ["_tcp", "_udp"] {
         let Ok(name) = format!("_kerberos.{protocol}.{realm}").parse::<Name>() else { continue };
@@ -74,19 +76,19 @@ async fn find(realm: &Realm) -> (Vec<Step>, Vec<String>) {
             Ok(services) => {
                 let kdcs: Vec<_> = services.iter().map(|Service { host, port }| format!("{host}:{port}")).collect();
                 let detail = format!("SRV records of {} name {}", name.to_undotted(), kdcs.join(", "));
-                return (vec![Step::ok("kdc", realm, detail)], kdcs);
+                return (vec![Finding::ok("kdc", realm, detail)], kdcs);
             }
             Err(error) => last = chain(&error),
         }
     }
-    (vec![Step::warning("kdc", realm, last, REMEDY)], Vec::new())
+    (vec![Finding::warning("kdc", realm, last, REMEDY)], Vec::new())
 }
 
 /// What one KDC answers, and what time it has.
-async fn ask(kdc: &str, request: &[u8]) -> Vec<Step> {
-    let failed = |why: &str| vec![Step::failed("kdc", kdc, &Failure::new(Cause::NoKdc, why))];
+async fn ask(kdc: &str, request: &[u8]) -> Vec<Finding> {
+    let failed = |why: &str| vec![Finding::failed("kdc", kdc, &Failure::new(Cause::NoKdc, why))];
     if kdc.contains('/') {
-        return vec![Step::skipped("kdc", kdc, "not reached over plain TCP")];
+        return vec![Finding::skipped("kdc", kdc, "not reached over plain TCP")];
     }
     let began = now();
     match timeout(PATIENCE, exchange(kdc, request)).await {
@@ -94,10 +96,10 @@ async fn ask(kdc: &str, request: &[u8]) -> Vec<Step> {
         Ok(Err(error)) => failed(&error.to_string()),
         Ok(Ok(octets)) => match as_exchange::answer(&octets) {
             None => failed("what answers there does not speak Kerberos"),
-            Some(Answer::Ticket) => vec![Step::ok("kdc", kdc, "answers")],
+            Some(Answer::Ticket) => vec![Finding::ok("kdc", kdc, "answers")],
             Some(Answer::Error { time }) => {
                 let skew = time.cast_signed() - began.midpoint(now()).cast_signed();
-                vec![Step::ok("kdc", kdc, "answers"), clock::compare(format!("KDC {kdc}"), skew)]
+                vec![Finding::ok("kdc", kdc, "answers"), clock::compare(format!("KDC {kdc}"), skew)]
             }
         },
     }
@@ -131,7 +133,7 @@ fn now() -> u64 {
 mod tests {
     use tokio::net::TcpListener;
 
-    use super::super::report::Verdict;
+    use super::super::report::Grade;
     use super::*;
 
     #[test]
@@ -148,7 +150,7 @@ mod tests {
     }
 
     /// What a listener that answers with these octets is taken for.
-    async fn listener_that_says(octets: &'static [u8]) -> Vec<Step> {
+    async fn listener_that_says(octets: &'static [u8]) -> Vec<Finding> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -164,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn what_listens_there_and_is_no_kdc_is_told() {
         let steps = listener_that_says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        assert_eq!((steps[0].verdict, steps[0].cause), (Verdict::Failed, Some("no_kdc")), "{steps:?}");
+        assert_eq!((steps[0].grade, steps[0].cause), (Grade::Failed, Some("no_kdc")), "{steps:?}");
         let steps = listener_that_says(&[0, 0, 0, 2, 0x30, 0]).await;
         assert!(steps[0].detail.ends_with("does not speak Kerberos"), "{steps:?}");
     }
@@ -172,6 +174,6 @@ mod tests {
     #[tokio::test]
     async fn a_kdc_that_hands_out_tickets_to_anybody_answers_and_its_clock_is_not_known() {
         let steps = listener_that_says(&[0, 0, 0, 2, 0x6b, 0]).await;
-        assert_eq!(steps.iter().map(|step| (step.step, step.verdict)).collect::<Vec<_>>(), [("kdc", Verdict::Ok)]);
+        assert_eq!(steps.iter().map(|step| (step.step, step.grade)).collect::<Vec<_>>(), [("kdc", Grade::Ok)]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::report::{Step, Verdict};
+use super::report::{Finding, Grade};
 use super::{KDC_PATIENCE, kdc};
 use crate::config::{Kerberos, Krb5Conf};
 use crate::gss::keytab::{self, KeytabEntry};
@@ -15,36 +15,36 @@ use crate::kerberos::{CredentialSource, Principal, Realm};
 use crate::provider::{Cause, Failure};
 
 /// Looks at everything that needs no network.
-pub(super) fn inspect(kerberos: &Kerberos) -> Vec<Step> {
+pub(super) fn inspect(kerberos: &Kerberos) -> Vec<Finding> {
     vec![realm(kerberos), secret(kerberos)]
 }
 
 /// Asks the KDCs, and logs in.
-pub(super) async fn check(kerberos: &Kerberos, credential: &Arc<Credential>) -> Vec<Step> {
+pub(super) async fn check(kerberos: &Kerberos, credential: &Arc<Credential>) -> Vec<Finding> {
     let mut steps = kdc::check(kerberos).await;
     let login = login(&kerberos.realm, credential).await;
-    if login.verdict == Verdict::Ok {
+    if login.grade == Grade::Ok {
         // One KDC is enough, and UDP is too.
-        steps.iter_mut().filter(|step| step.step == "kdc").for_each(Step::forgive);
+        steps.iter_mut().filter(|step| step.step == "kdc").for_each(Finding::forgive);
     }
     steps.push(login);
     steps
 }
 
-fn realm(kerberos: &Kerberos) -> Step {
+fn realm(kerberos: &Kerberos) -> Finding {
     let source = match &kerberos.krb5_conf {
         Krb5Conf::Own(files) => format!("configured by {files}"),
         Krb5Conf::Generated { kdcs } if kdcs.is_empty() => "its KDCs are found by DNS SRV".to_owned(),
         Krb5Conf::Generated { kdcs } => format!("its KDCs are {}", kdcs.join(", ")),
     };
-    Step::ok("realm", &kerberos.realm, source)
+    Finding::ok("realm", &kerberos.realm, source)
 }
 
-fn secret(kerberos: &Kerberos) -> Step {
+fn secret(kerberos: &Kerberos) -> Finding {
     let client = shown(kerberos.principal.as_ref());
     match (&kerberos.source, &kerberos.principal) {
         (CredentialSource::Keytab(path), Some(principal)) => keytab(path, principal),
-        (CredentialSource::Password(_), _) => Step::ok("password", client, "given in the environment"),
+        (CredentialSource::Password(_), _) => Finding::ok("password", client, "given in the environment"),
         (CredentialSource::Keytab(path), None) => readable("keytab", path, client),
         (CredentialSource::PasswordFile(path), _) => readable("password", path, client),
         (CredentialSource::Ccache(path), _) => readable("ccache", path, client),
@@ -55,12 +55,12 @@ fn shown(principal: Option<&Principal>) -> String {
     principal.map_or_else(|| "whoever the cache belongs to".to_owned(), ToString::to_string)
 }
 
-fn keytab(path: &Path, principal: &Principal) -> Step {
+fn keytab(path: &Path, principal: &Principal) -> Finding {
     let entries = match keytab::check(path, principal) {
         Ok(entries) => entries,
         Err(error) => {
             let error = GssError::from(error);
-            return Step::failed("keytab", path.display(), &Failure::new(Cause::from(&error), error.to_string()));
+            return Finding::failed("keytab", path.display(), &Failure::new(Cause::from(&error), error.to_string()));
         }
     };
     let name = principal.to_string();
@@ -79,29 +79,29 @@ fn keytab(path: &Path, principal: &Principal) -> Step {
     if !others.is_empty() {
         detail = format!("{detail}; and for {}", others.join(", "));
     }
-    Step::ok("keytab", path.display(), detail)
+    Finding::ok("keytab", path.display(), detail)
 }
 
-fn readable(step: &'static str, path: &Path, client: String) -> Step {
+fn readable(step: &'static str, path: &Path, client: String) -> Finding {
     match std::fs::read(path) {
-        Ok(_) => Step::ok(step, client, format!("{} can be read", path.display())),
+        Ok(_) => Finding::ok(step, client, format!("{} can be read", path.display())),
         Err(error) => {
             let failure = Failure::new(Cause::CredentialUnreadable, format!("{}: {error}", path.display()));
-            Step::failed(step, client, &failure)
+            Finding::failed(step, client, &failure)
         }
     }
 }
 
 /// A ticket-granting ticket, with the secret that the sidecar would use.
-async fn login(realm: &Realm, credential: &Arc<Credential>) -> Step {
+async fn login(realm: &Realm, credential: &Arc<Credential>) -> Finding {
     let client = shown(credential.principal());
-    let failed = |cause, detail: String| Step::failed("login", &client, &Failure::new(cause, detail));
+    let failed = |cause, detail: String| Finding::failed("login", &client, &Failure::new(cause, detail));
     let acquiring = spawn_blocking({
         let credential = credential.clone();
         move || credential.acquire()
     });
     match timeout(KDC_PATIENCE, acquiring).await {
-        Ok(Ok(Ok(life))) => Step::ok("login", &client, format!("a ticket for {} seconds", life.as_secs())),
+        Ok(Ok(Ok(life))) => Finding::ok("login", &client, format!("a ticket for {} seconds", life.as_secs())),
         Ok(Ok(Err(error))) => failed(Cause::from(&error), error.to_string()),
         Ok(Err(_)) => failed(Cause::Internal, "the login broke off".to_owned()),
         Err(_) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app;
 use crate::config::{Authentication, Loaded};
 use crate::nameserver::Pool;
-use crate::provider::failure::chain;
+use crate::provider::chain;
 use crate::zone_copy::Way;
 
 mod as_exchange;
@@ -21,39 +21,39 @@ mod servers;
 mod trial;
 mod zones;
 
-pub use report::{Report, Step, Verdict};
+pub use report::{Finding, Grade, Report};
 use zones::Candidate;
 
 /// Longest wait for a KDC, which the Kerberos library itself waits for half a minute.
 const KDC_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Checks everything that a sidecar with this configuration needs; `tell` hears of each step as it is done.
-pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Step)) -> Report {
+pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Finding)) -> Report {
     let Loaded { config, warnings } = loaded;
     let mut report = Report::default();
-    let mut note = |steps: Vec<Step>| {
+    let mut note = |steps: Vec<Finding>| {
         steps.iter().for_each(&mut tell);
-        let is_good = steps.iter().all(|step| step.verdict != Verdict::Failed);
+        let is_good = steps.iter().all(|step| step.grade != Grade::Failed);
         report.steps.extend(steps);
         is_good
     };
     let zones = config.zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    note(vec![Step::ok("configuration", "environment", format!("valid, for {zones}"))]);
-    let warnings = warnings.iter().chain(&config.inspect_files()).map(Step::from).collect();
+    note(vec![Finding::ok("configuration", "environment", format!("valid, for {zones}"))]);
+    let warnings = warnings.iter().chain(&config.inspect_files()).map(Finding::from).collect();
     note(warnings);
     let (mut credential, mut login) = (None, None);
     if let Authentication::Gss(kerberos) = &config.authentication {
         note(kerberos::inspect(kerberos));
         let ours = credential.insert(app::credential(kerberos));
         let steps = kerberos::check(kerberos, ours).await;
-        login = steps.last().filter(|login| login.verdict == Verdict::Ok).map(|_| ours.clone());
+        login = steps.last().filter(|login| login.grade == Grade::Ok).map(|_| ours.clone());
         note(steps);
     }
     let session = match app::session_settings(config, credential.as_ref()) {
         Ok(session) => session,
         Err(error) => {
             let remedy = "check RFC2136_TLS_CA, RFC2136_TLS_CLIENT_CERT and RFC2136_TLS_CLIENT_CERT_KEY";
-            note(vec![Step::broken("tls", "files", chain(&error), remedy)]);
+            note(vec![Finding::broken("tls", "files", chain(&error), remedy)]);
             return report;
         }
     };
@@ -62,8 +62,8 @@ pub async fn check(loaded: &Loaded, mut tell: impl FnMut(&Step)) -> Report {
     let mut candidates = Vec::new();
     for server in pool.servers() {
         let steps = servers::check(config, login.as_ref(), &server).await;
-        let answers = steps.iter().any(|step| step.step == "server" && step.verdict == Verdict::Ok);
-        let is_usable = steps.iter().all(|step| !matches!(step.verdict, Verdict::Failed | Verdict::Skipped));
+        let answers = steps.iter().any(|step| step.step == "server" && step.grade == Grade::Ok);
+        let is_usable = steps.iter().all(|step| !matches!(step.grade, Grade::Failed | Grade::Skipped));
         candidates.extend(answers.then_some(Candidate { server, is_usable }));
         note(steps);
     }

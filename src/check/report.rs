@@ -10,7 +10,7 @@ use crate::provider::Failure;
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Grade {
     /// As it should be.
     Ok,
     /// It works, and deserves a look.
@@ -23,14 +23,14 @@ pub enum Verdict {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct Finding {
     /// What was looked at: `configuration`, `keytab`, `login`, `negotiation`, `transfer`, `update` and so on.
     pub step: &'static str,
     /// Of what: a principal, a server, a zone.
     pub subject: String,
     /// How it went.
     #[serde(rename = "result")]
-    pub verdict: Verdict,
+    pub grade: Grade,
     /// What was found.
     pub detail: String,
     /// The label of the cause, where it failed for a known one.
@@ -41,17 +41,17 @@ pub struct Step {
     pub remedy: String,
 }
 
-impl Step {
+impl Finding {
     pub(super) fn ok(step: &'static str, subject: impl Display, detail: impl Into<String>) -> Self {
-        Self::new(step, subject, Verdict::Ok, detail.into())
+        Self::new(step, subject, Grade::Ok, detail.into())
     }
 
     pub(super) fn warning(step: &'static str, subject: impl Display, detail: impl Into<String>, remedy: &str) -> Self {
-        Self { remedy: remedy.to_owned(), ..Self::new(step, subject, Verdict::Warning, detail.into()) }
+        Self { remedy: remedy.to_owned(), ..Self::new(step, subject, Grade::Warning, detail.into()) }
     }
 
     pub(super) fn skipped(step: &'static str, subject: impl Display, why: impl Into<String>) -> Self {
-        Self::new(step, subject, Verdict::Skipped, why.into())
+        Self::new(step, subject, Grade::Skipped, why.into())
     }
 
     /// Failed for a cause of the failure table.
@@ -60,24 +60,24 @@ impl Step {
         Self {
             cause: Some(failure.cause.label()),
             remedy: failure.cause.remedy().to_owned(),
-            ..Self::new(step, subject, Verdict::Failed, detail)
+            ..Self::new(step, subject, Grade::Failed, detail)
         }
     }
 
     /// Failed for a cause that only the preflight meets.
     pub(super) fn broken(step: &'static str, subject: impl Display, detail: impl Into<String>, remedy: &str) -> Self {
-        Self { remedy: remedy.to_owned(), ..Self::new(step, subject, Verdict::Failed, detail.into()) }
+        Self { remedy: remedy.to_owned(), ..Self::new(step, subject, Grade::Failed, detail.into()) }
     }
 
     /// Failed, but something else makes up for it.
     pub(super) fn forgive(&mut self) {
-        if self.verdict == Verdict::Failed {
-            self.verdict = Verdict::Warning;
+        if self.grade == Grade::Failed {
+            self.grade = Grade::Warning;
         }
     }
 
-    fn new(step: &'static str, subject: impl Display, verdict: Verdict, detail: String) -> Self {
-        Self { step, subject: subject.to_string(), verdict, detail, cause: None, remedy: String::new() }
+    fn new(step: &'static str, subject: impl Display, grade: Grade, detail: String) -> Self {
+        Self { step, subject: subject.to_string(), grade, detail, cause: None, remedy: String::new() }
     }
 }
 
@@ -85,14 +85,14 @@ impl Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Finding>,
 }
 
 impl Report {
     /// Whether nothing has failed.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.steps.iter().all(|step| step.verdict != Verdict::Failed)
+        self.steps.iter().all(|step| step.grade != Grade::Failed)
     }
 
     /// The report as JSON.
@@ -108,29 +108,29 @@ impl Report {
 impl From<&Problems> for Report {
     fn from(problems: &Problems) -> Self {
         let step = |problem: &Problem| {
-            Step::broken("configuration", &problem.variable, problem.fault.to_string(), &problem.fault.remedy())
+            Finding::broken("configuration", &problem.variable, problem.fault.to_string(), &problem.fault.remedy())
         };
         Self { steps: problems.0.iter().map(step).collect() }
     }
 }
 
 /// What is amiss without standing in the way.
-impl From<&Warning> for Step {
+impl From<&Warning> for Finding {
     fn from(warning: &Warning) -> Self {
         Self::warning("configuration", "environment", warning.to_string(), "")
     }
 }
 
 /// One line, and one more for the remedy.
-impl fmt::Display for Step {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Warning => "WARNING",
-            Verdict::Failed => "FAILED",
-            Verdict::Skipped => "skipped",
+        let grade = match self.grade {
+            Grade::Ok => "ok",
+            Grade::Warning => "WARNING",
+            Grade::Failed => "FAILED",
+            Grade::Skipped => "skipped",
         };
-        write!(f, "{verdict:8} {:14} {}: {}", self.step, self.subject, self.detail)?;
+        write!(f, "{grade:8} {:14} {}: {}", self.step, self.subject, self.detail)?;
         if let Some(cause) = self.cause {
             write!(f, " [{cause}]")?;
         }
@@ -145,9 +145,8 @@ impl Report {
     /// The last line.
     #[must_use]
     pub fn summary(&self) -> String {
-        let count = |verdict| self.steps.iter().filter(|step| step.verdict == verdict).count();
-        let [ok, warnings, failed, skipped] =
-            [Verdict::Ok, Verdict::Warning, Verdict::Failed, Verdict::Skipped].map(count);
+        let count = |grade| self.steps.iter().filter(|step| step.grade == grade).count();
+        let [ok, warnings, failed, skipped] = [Grade::Ok, Grade::Warning, Grade::Failed, Grade::Skipped].map(count);
         format!("{ok} ok, {warnings} warnings, {failed} failed, {skipped} skipped")
     }
 }
@@ -168,10 +167,10 @@ mod tests {
     fn report() -> Report {
         let failure = Failure::new(Cause::SpnUnknown, "Server DNS/x@Y not found in Kerberos database");
         let steps = vec![
-            Step::ok("login", "externaldns@EXAMPLE.TEST", "a ticket for 36000 seconds"),
-            Step::warning("unsigned", "example.test", "the zone takes unsigned updates", "set it to secure only"),
-            Step::failed("negotiation", "ns1.example.test:53", &failure),
-            Step::skipped("transfer", "example.test", "RFC2136_READ=none"),
+            Finding::ok("login", "externaldns@EXAMPLE.TEST", "a ticket for 36000 seconds"),
+            Finding::warning("unsigned", "example.test", "the zone takes unsigned updates", "set it to secure only"),
+            Finding::failed("negotiation", "ns1.example.test:53", &failure),
+            Finding::skipped("transfer", "example.test", "RFC2136_READ=none"),
         ];
         Report { steps }
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::report::{Step, Verdict};
+use super::report::{Finding, Grade};
 use crate::dns::presentation::parse_target;
-use crate::dns::tsig::Form;
+use crate::dns::tsig::MacInput;
 use crate::dns::{Name, Operation, Prerequisite, Rcode, Rdata, RecordType, Ttl, Update, ZoneName};
 use crate::nameserver::{Authentication, Authenticity, Sent, Server, ServerError, Settings, UpdateReply};
 use crate::provider::{Cause, Failure};
@@ -53,12 +53,12 @@ impl<'a> Trial<'a> {
     }
 
     /// Writes, looks and deletes; what was written is deleted whatever the answers were.
-    pub(super) async fn run(&self, session: &Settings, server: &Server) -> Vec<Step> {
+    pub(super) async fn run(&self, session: &Settings, server: &Server) -> Vec<Finding> {
         let nobody = nobody(session, server);
         let created = server.update(&self.create()).await;
         let sight = self.look(server).await;
         let mut is_left = may_be_there(&created, &sight);
-        let mut steps = vec![self.step(UPDATE, &created, server.form(), &sight)];
+        let mut steps = vec![self.step(UPDATE, &created, server.mac_input(), &sight)];
         let mut taken_unsigned = false;
         if !matches!(session.authentication, Authentication::Insecure) {
             let reply = nobody.update(&self.add()).await;
@@ -72,27 +72,27 @@ impl<'a> Trial<'a> {
                 deleted = nobody.update(&self.delete()).await;
             }
             let sight = self.look(server).await;
-            steps.push(self.step(DELETE, &deleted, server.form(), &sight));
+            steps.push(self.step(DELETE, &deleted, server.mac_input(), &sight));
         }
         steps
     }
 
     /// What the answer to one of our own updates means, together with what was seen afterwards.
-    fn step(&self, step: &'static str, reply: &Reply, form: Option<Form>, sight: &Sight) -> Step {
+    fn step(&self, step: &'static str, reply: &Reply, mac_input: Option<MacInput>, sight: &Sight) -> Finding {
         let record = format!("{} TXT", self.name.to_undotted());
         let (done, wanted) = if step == DELETE { ("deleted", Sight::Absent) } else { ("written", Sight::Present) };
-        let failed = |cause, detail: String| Step::failed(step, self.subject, &Failure::new(cause, detail));
+        let failed = |cause, detail: String| Finding::failed(step, self.subject, &Failure::new(cause, detail));
         let mut found = match reply {
             reply if step == DELETE && *sight == Sight::Absent && !is_noerror(reply) => {
-                Step::ok(step, self.subject, format!("{record} is not there"))
+                Finding::ok(step, self.subject, format!("{record} is not there"))
             }
-            Err(error) => Step::failed(step, self.subject, &Failure::from(error)),
+            Err(error) => Finding::failed(step, self.subject, &Failure::from(error)),
             Ok(UpdateReply { rcode, .. }) if *rcode != Rcode::NOERROR => match Cause::of_update(*rcode) {
-                Cause::ServerFailed if form == Some(Form::Samba) => {
+                Cause::ServerFailed if mac_input == Some(MacInput::Samba) => {
                     failed(Cause::RefusedByPolicy, format!("{rcode}, which is how Samba's internal DNS refuses"))
                 }
                 // Samba's BIND9_DLZ looks for names as a query does.
-                Cause::PrerequisiteFailed => Step {
+                Cause::PrerequisiteFailed => Finding {
                     remedy: Cause::NotStored.remedy().to_owned(),
                     ..failed(Cause::PrerequisiteFailed, format!("{rcode}, though only a wildcard can hold this name"))
                 },
@@ -103,38 +103,38 @@ impl<'a> Trial<'a> {
                     failed(Cause::UnverifiedReply, format!("{flaw}, and {record} cannot be looked for: {why}"))
                 }
                 (Sight::Unknown(why), _) => {
-                    Step::ok(step, self.subject, format!("{record} {done}; it cannot be looked for: {why}"))
+                    Finding::ok(step, self.subject, format!("{record} {done}; it cannot be looked for: {why}"))
                 }
                 (seen, _) if *seen != wanted => failed(Cause::NotStored, record.clone()),
                 (_, Authenticity::Unverified(flaw)) => {
                     let detail = format!(
                         "{record} {done}, though the answer proves nothing ({flaw}); the sidecar reads every change back"
                     );
-                    Step::warning(step, self.subject, detail, Cause::UnverifiedReply.remedy())
+                    Finding::warning(step, self.subject, detail, Cause::UnverifiedReply.remedy())
                 }
                 (_, Authenticity::Verified(_) | Authenticity::NotAsked) => {
-                    Step::ok(step, self.subject, format!("{record} {done}, and so it is when read back"))
+                    Finding::ok(step, self.subject, format!("{record} {done}, and so it is when read back"))
                 }
             },
         };
-        if step == DELETE && found.verdict == Verdict::Failed {
+        if step == DELETE && found.grade == Grade::Failed {
             found.remedy = format!("delete {record} by hand; {}", found.remedy);
         }
         found
     }
 
     /// Whether the zone takes updates from anybody.
-    fn unsigned(&self, reply: &Reply) -> Step {
+    fn unsigned(&self, reply: &Reply) -> Finding {
         match reply {
             Ok(UpdateReply { rcode: Rcode::NOERROR, .. }) => {
-                Step::warning(UNSIGNED, self.subject, "the zone takes updates from anybody, unsigned", SECURE_ONLY)
+                Finding::warning(UNSIGNED, self.subject, "the zone takes updates from anybody, unsigned", SECURE_ONLY)
             }
             Ok(UpdateReply { rcode, .. }) => {
-                Step::ok(UNSIGNED, self.subject, format!("secure only: an unsigned update is answered with {rcode}"))
+                Finding::ok(UNSIGNED, self.subject, format!("secure only: an unsigned update is answered with {rcode}"))
             }
             Err(error) => {
                 let why = Failure::from(error).detail;
-                Step::skipped(UNSIGNED, self.subject, format!("an unsigned update has no answer: {why}"))
+                Finding::skipped(UNSIGNED, self.subject, format!("an unsigned update has no answer: {why}"))
             }
         }
     }
@@ -212,10 +212,10 @@ mod tests {
     fn an_answer_means_what_is_seen_afterwards() {
         let zone = zone();
         let trial = Trial::new(&zone, "example.test on ns1", true).unwrap();
-        let verified = || Authenticity::Verified(Form::Standard);
+        let verified = || Authenticity::Verified(MacInput::Standard);
         let forged = || Authenticity::Unverified(Flaw::Echoed);
         let (good, refused) = (Rcode::NOERROR, Rcode::REFUSED);
-        let (ok, warning, failed) = (Verdict::Ok, Verdict::Warning, Verdict::Failed);
+        let (ok, warning, failed) = (Grade::Ok, Grade::Warning, Grade::Failed);
         let cases = [
             (reply(good, verified()), Sight::Present, ok, None),
             (reply(good, Authenticity::NotAsked), Sight::Present, ok, None),
@@ -227,15 +227,15 @@ mod tests {
             (reply(refused, verified()), Sight::Absent, failed, Some("refused_by_policy")),
             (reply(Rcode::SERVFAIL, verified()), Sight::Absent, failed, Some("server_failed")),
         ];
-        for (reply, sight, verdict, cause) in cases {
-            let step = trial.step(UPDATE, &Ok(reply.clone()), Some(Form::Standard), &sight);
-            assert_eq!((step.verdict, step.cause), (verdict, cause), "{reply:?} {sight:?}: {step}");
-            assert_eq!(step.remedy.is_empty(), verdict == ok, "{step}");
+        for (reply, sight, grade, cause) in cases {
+            let step = trial.step(UPDATE, &Ok(reply.clone()), Some(MacInput::Standard), &sight);
+            assert_eq!((step.grade, step.cause), (grade, cause), "{reply:?} {sight:?}: {step}");
+            assert_eq!(step.remedy.is_empty(), grade == ok, "{step}");
         }
         let taken = Ok(reply(Rcode::YXDOMAIN, verified()));
         let step = trial.step(UPDATE, &taken, None, &Sight::Absent);
         assert!(step.cause == Some("prerequisite_failed") && step.remedy.contains("wildcard"), "{step}");
-        let samba = trial.step(UPDATE, &Ok(reply(Rcode::SERVFAIL, verified())), Some(Form::Samba), &Sight::Absent);
+        let samba = trial.step(UPDATE, &Ok(reply(Rcode::SERVFAIL, verified())), Some(MacInput::Samba), &Sight::Absent);
         assert_eq!(samba.cause, Some("refused_by_policy"), "{samba}");
     }
 
@@ -243,16 +243,19 @@ mod tests {
     fn a_record_that_stays_behind_is_named() {
         let zone = zone();
         let trial = Trial::new(&zone, "example.test on ns1", true).unwrap();
-        let refused = Ok(reply(Rcode::REFUSED, Authenticity::Verified(Form::Standard)));
+        let refused = Ok(reply(Rcode::REFUSED, Authenticity::Verified(MacInput::Standard)));
         let step = trial.step(DELETE, &refused, None, &Sight::Present);
         let by_hand = format!("delete {} TXT by hand", trial.name.to_undotted());
-        assert!(step.verdict == Verdict::Failed && step.remedy.starts_with(&by_hand), "{step}");
+        assert!(step.grade == Grade::Failed && step.remedy.starts_with(&by_hand), "{step}");
         let gone = trial.step(DELETE, &refused, None, &Sight::Absent);
-        assert_eq!(gone.verdict, Verdict::Ok, "{gone}");
+        assert_eq!(gone.grade, Grade::Ok, "{gone}");
     }
 
     /// Runs a trial against a server that reacts like this: its steps, and what the requests were.
-    async fn run(authentication: Authentication, reactions: impl IntoIterator<Item = Reaction>) -> (Vec<Step>, String) {
+    async fn run(
+        authentication: Authentication,
+        reactions: impl IntoIterator<Item = Reaction>,
+    ) -> (Vec<Finding>, String) {
         let fake = FakeServer::start().await;
         fake.then(reactions);
         let session = settings(authentication);
@@ -273,8 +276,8 @@ mod tests {
         (steps, requests)
     }
 
-    fn outcome(steps: &[Step]) -> Vec<(&str, Verdict)> {
-        steps.iter().map(|step| (step.step, step.verdict)).collect()
+    fn outcome(steps: &[Finding]) -> Vec<(&str, Grade)> {
+        steps.iter().map(|step| (step.step, step.grade)).collect()
     }
 
     const GOOD: Reaction = Reaction::Answer(Rcode::NOERROR);
@@ -284,14 +287,14 @@ mod tests {
     async fn nothing_is_deleted_where_nothing_was_written() {
         let (steps, requests) = run(hmac(), [REFUSED, GOOD, REFUSED]).await;
         assert_eq!(requests, "Uqu");
-        assert_eq!(outcome(&steps), [(UPDATE, Verdict::Failed), (UNSIGNED, Verdict::Ok)]);
+        assert_eq!(outcome(&steps), [(UPDATE, Grade::Failed), (UNSIGNED, Grade::Ok)]);
     }
 
     #[tokio::test]
     async fn what_an_open_zone_took_unsigned_is_deleted_unsigned_where_the_key_may_not() {
         let (steps, requests) = run(hmac(), [REFUSED, GOOD, GOOD, REFUSED, GOOD, GOOD]).await;
         assert_eq!(requests, "UquDdq");
-        assert_eq!(outcome(&steps), [(UPDATE, Verdict::Failed), (UNSIGNED, Verdict::Warning), (DELETE, Verdict::Ok)]);
+        assert_eq!(outcome(&steps), [(UPDATE, Grade::Failed), (UNSIGNED, Grade::Warning), (DELETE, Grade::Ok)]);
         assert!(steps[1].remedy.contains("Secure only"), "{}", steps[1]);
     }
 
@@ -300,7 +303,7 @@ mod tests {
         let wildcard = Reaction::Stream(vec![(TXT.to_vec(), true)]);
         let (steps, requests) = run(hmac(), [GOOD, wildcard, REFUSED, GOOD, GOOD]).await;
         assert_eq!(requests, "UquDq");
-        assert_eq!(outcome(&steps)[0], (UPDATE, Verdict::Failed));
+        assert_eq!(outcome(&steps)[0], (UPDATE, Grade::Failed));
         assert_eq!(steps[0].cause, Some("not_stored"));
     }
 
@@ -308,7 +311,7 @@ mod tests {
     async fn what_may_have_been_written_is_deleted_and_an_unsigned_update_without_answer_is_no_fault() {
         let (steps, requests) = run(hmac(), [Reaction::Close, REFUSED, Reaction::Close, GOOD, GOOD]).await;
         assert_eq!(requests, "UquDq");
-        let expected = [(UPDATE, Verdict::Failed), (UNSIGNED, Verdict::Skipped), (DELETE, Verdict::Ok)];
+        let expected = [(UPDATE, Grade::Failed), (UNSIGNED, Grade::Skipped), (DELETE, Grade::Ok)];
         assert_eq!(outcome(&steps), expected);
         assert_eq!(steps[0].cause, Some("server_unreachable"));
     }

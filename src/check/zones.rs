@@ -1,7 +1,7 @@
 //! Each zone: who serves it, may it be read, may it be changed.
 
 use super::reading;
-use super::report::{Step, Verdict};
+use super::report::{Finding, Grade};
 use super::trial::{self, Trial};
 use crate::config::Config;
 use crate::dns::{Soa, ZoneName};
@@ -23,9 +23,9 @@ pub(super) async fn check(
     sources: &Sources,
     zone: &ZoneName,
     servers: &[Candidate],
-) -> Vec<Step> {
+) -> Vec<Finding> {
     if servers.is_empty() {
-        return vec![Step::skipped("zone", zone, "no server answers")];
+        return vec![Finding::skipped("zone", zone, "no server answers")];
     }
     let mut steps = Vec::new();
     let mut is_tried = false;
@@ -35,7 +35,7 @@ pub(super) async fn check(
             // Whether it is there can be told all the same.
             let soa = trial::nobody(session, server).soa(zone).await;
             steps.push(serves(&subject, server, &soa));
-            steps.push(Step::skipped("transfer", &subject, "the server cannot be used"));
+            steps.push(Finding::skipped("transfer", &subject, "the server cannot be used"));
             continue;
         }
         let soa = server.soa(zone).await;
@@ -50,7 +50,7 @@ pub(super) async fn check(
             false => write(config, session, server, zone, &subject).await,
         };
         is_tried = true;
-        if written.iter().any(|step| step.step == trial::UPDATE && step.verdict == Verdict::Failed) {
+        if written.iter().any(|step| step.step == trial::UPDATE && step.grade == Grade::Failed) {
             doubt(&mut served, server, &soa);
         }
         steps.push(served);
@@ -61,16 +61,20 @@ pub(super) async fn check(
 }
 
 /// Whether the server is authoritative, and whether it is the primary.
-fn serves(subject: &str, server: &Server, soa: &Result<Soa, ServerError>) -> Step {
+fn serves(subject: &str, server: &Server, soa: &Result<Soa, ServerError>) -> Finding {
     match soa {
-        Err(error) => Step::failed("zone", subject, &Failure::from(error)),
+        Err(error) => Finding::failed("zone", subject, &Failure::from(error)),
         Ok(soa) if is_primary(server, soa) => {
-            Step::ok("zone", subject, format!("served with serial {}, and this server is its primary", soa.serial))
+            Finding::ok("zone", subject, format!("served with serial {}, and this server is its primary", soa.serial))
         }
         // No fault by itself: every domain controller takes updates, whatever the name in the record.
         Ok(soa) => {
             let primary = soa.mname.to_undotted();
-            Step::ok("zone", subject, format!("served with serial {}; its SOA names the primary {primary}", soa.serial))
+            Finding::ok(
+                "zone",
+                subject,
+                format!("served with serial {}; its SOA names the primary {primary}", soa.serial),
+            )
         }
     }
 }
@@ -80,20 +84,20 @@ fn is_primary(server: &Server, soa: &Soa) -> bool {
 }
 
 /// Where updates fail, a server that is not the primary deserves a look.
-fn doubt(served: &mut Step, server: &Server, soa: &Soa) {
+fn doubt(served: &mut Finding, server: &Server, soa: &Soa) {
     if !is_primary(server, soa) {
-        served.verdict = Verdict::Warning;
+        served.grade = Grade::Warning;
         let primary = soa.mname.to_undotted();
         served.remedy = format!("if this server is a secondary, set RFC2136_HOST to the primary, {primary}");
     }
 }
 
-async fn write(config: &Config, session: &Settings, server: &Server, zone: &ZoneName, subject: &str) -> Vec<Step> {
+async fn write(config: &Config, session: &Settings, server: &Server, zone: &ZoneName, subject: &str) -> Vec<Finding> {
     if config.dry_run {
-        return vec![Step::skipped(trial::UPDATE, subject, "RFC2136_DRY_RUN sends no updates")];
+        return vec![Finding::skipped(trial::UPDATE, subject, "RFC2136_DRY_RUN sends no updates")];
     }
     match Trial::new(zone, subject, config.prerequisites) {
         Some(trial) => trial.run(session, server).await,
-        None => vec![Step::skipped(trial::UPDATE, subject, "the zone's name leaves no room for a test record")],
+        None => vec![Finding::skipped(trial::UPDATE, subject, "the zone's name leaves no room for a test record")],
     }
 }

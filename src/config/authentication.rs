@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
-use super::{Authentication, Fault, Kerberos, Krb5Conf, Krb5Files, TsigKey, Warning, hosts, value};
+use super::{Authentication, Kerberos, Krb5Conf, Krb5Files, TsigKey, VariableError, Warning, hosts, value};
 use crate::dns::tsig::{HmacAlgorithm, HmacKey};
 use crate::given;
 use crate::kerberos::{CredentialSource, Principal, Realm};
@@ -27,11 +27,11 @@ pub(super) fn read(reader: &mut Reader, gss: bool) -> Option<Authentication> {
     let chosen = [gss, key_name.is_some(), insecure];
     let names: Vec<_> = METHODS.into_iter().zip(chosen).filter_map(|(name, is)| is.then_some(name)).collect();
     match names.as_slice() {
-        [] => reader.problem("RFC2136_GSS_TSIG", Fault::NoneOf(&METHODS)),
+        [] => reader.problem("RFC2136_GSS_TSIG", VariableError::NoneOf(&METHODS)),
         [_] => {}
         [first, ..] => {
             let first = *first;
-            reader.problem(first, Fault::Exclusive(names.clone()));
+            reader.problem(first, VariableError::Exclusive(names.clone()));
         }
     }
     if !gss {
@@ -58,13 +58,13 @@ fn kerberos(reader: &mut Reader) -> Option<Kerberos> {
     let user = reader.text("RFC2136_KERBEROS_USERNAME");
     let is_ccache = matches!(source, Some(CredentialSource::Ccache(_)));
     if user.is_none() && !is_ccache {
-        reader.problem("RFC2136_KERBEROS_USERNAME", Fault::Missing { example: "the account's name" });
+        reader.problem("RFC2136_KERBEROS_USERNAME", VariableError::Missing { example: "the account's name" });
     }
     let (realm, source) = (realm?, source?);
     let principal = match user.map(|user| Principal::parse(&user, &realm)).transpose() {
         Ok(principal) => principal,
         Err(error) => {
-            reader.problem("RFC2136_KERBEROS_USERNAME", Fault::Principal(error));
+            reader.problem("RFC2136_KERBEROS_USERNAME", VariableError::Principal(error));
             return None;
         }
     };
@@ -74,7 +74,7 @@ fn kerberos(reader: &mut Reader) -> Option<Kerberos> {
 fn realm(reader: &mut Reader) -> Option<Realm> {
     const NAME: &str = "RFC2136_KERBEROS_REALM";
     let Some(given) = reader.given(NAME) else {
-        reader.problem(NAME, Fault::Missing { example: "the Kerberos realm, such as EXAMPLE.COM" });
+        reader.problem(NAME, VariableError::Missing { example: "the Kerberos realm, such as EXAMPLE.COM" });
         return None;
     };
     match Realm::parse(&given) {
@@ -85,7 +85,7 @@ fn realm(reader: &mut Reader) -> Option<Realm> {
             Some(parsed.realm)
         }
         Err(error) => {
-            reader.problem(NAME, Fault::Realm(error));
+            reader.problem(NAME, VariableError::Realm(error));
             None
         }
     }
@@ -95,8 +95,8 @@ fn source(reader: &mut Reader) -> Option<CredentialSource> {
     let given: Vec<_> = SOURCES.into_iter().filter(|name| reader.is_given(name)).collect();
     let [name] = given.as_slice() else {
         match given.first() {
-            None => reader.problem("RFC2136_KERBEROS_KEYTAB", Fault::NoneOf(&SOURCES)),
-            Some(first) => reader.problem(first, Fault::Exclusive(given.clone())),
+            None => reader.problem("RFC2136_KERBEROS_KEYTAB", VariableError::NoneOf(&SOURCES)),
+            Some(first) => reader.problem(first, VariableError::Exclusive(given.clone())),
         }
         return None;
     };
@@ -111,7 +111,7 @@ fn source(reader: &mut Reader) -> Option<CredentialSource> {
             // A file that is mounted later is looked at when it is used.
             let text = std::fs::read_to_string(&path).map(SecretString::from);
             if text.is_ok_and(|text| given::first_line(text.expose_secret()).is_err()) {
-                reader.problem(name, Fault::Quoted);
+                reader.problem(name, VariableError::Quoted);
                 return None;
             }
             CredentialSource::PasswordFile(path)
@@ -133,7 +133,7 @@ fn krb5_conf(reader: &mut Reader) -> Option<Krb5Conf> {
     for entry in value::items(&text) {
         match hosts::kdc(entry) {
             Ok(kdc) => kdcs.push(kdc),
-            Err(reason) => reader.problem(NAME, Fault::Host { found: entry.to_owned(), reason }),
+            Err(reason) => reader.problem(NAME, VariableError::Host { found: entry.to_owned(), reason }),
         }
     }
     Some(Krb5Conf::Generated { kdcs })
@@ -147,7 +147,7 @@ fn tsig_key(reader: &mut Reader, name: &str) -> Option<TsigKey> {
         .value("RFC2136_TSIG_SECRET_ALG", expected, |text| value::keyword(text.trim_end_matches('.'), &algorithms));
     let secret = secret(reader);
     let name = name.parse().map_err(|reason| {
-        reader.problem("RFC2136_TSIG_KEYNAME", Fault::BadName { found: name.to_owned(), reason });
+        reader.problem("RFC2136_TSIG_KEYNAME", VariableError::BadName { found: name.to_owned(), reason });
     });
     let algorithm = algorithm?;
     Some(TsigKey { name: name.ok()?, key: HmacKey::new(algorithm, secret?), algorithm })
@@ -159,29 +159,29 @@ fn secret(reader: &mut Reader) -> Option<Vec<u8>> {
     let path = reader.text(file).map(PathBuf::from);
     let (variable, text) = match (reader.secret(inline), path) {
         (Some(_), Some(_)) => {
-            reader.problem(inline, Fault::Exclusive(SECRETS.to_vec()));
+            reader.problem(inline, VariableError::Exclusive(SECRETS.to_vec()));
             return None;
         }
         (None, None) => {
-            reader.problem(inline, Fault::NoneOf(&SECRETS));
+            reader.problem(inline, VariableError::NoneOf(&SECRETS));
             return None;
         }
         (Some(text), None) => (inline, text),
         (None, Some(path)) => match std::fs::read_to_string(&path) {
             Ok(text) => (file, SecretString::from(text)),
             Err(error) => {
-                reader.problem(file, Fault::Unreadable { path, kind: error.kind() });
+                reader.problem(file, VariableError::Unreadable { path, kind: error.kind() });
                 return None;
             }
         },
     };
     let Ok(text) = given::bare(text.expose_secret()) else {
-        reader.problem(variable, Fault::Quoted);
+        reader.problem(variable, VariableError::Quoted);
         return None;
     };
     let octets = STANDARD.decode(text).ok().filter(|octets| !octets.is_empty());
     if octets.is_none() {
-        reader.problem(variable, Fault::NotBase64);
+        reader.problem(variable, VariableError::NotBase64);
     }
     octets
 }

@@ -28,7 +28,7 @@ pub mod table;
 mod value;
 
 pub use files::Krb5Files;
-pub use problem::{Fault, Problem, Problems, Warning};
+pub use problem::{Problem, Problems, VariableError, Warning};
 
 /// A valid configuration, and what deserves a line in the log.
 #[derive(Debug, Clone)]

@@ -19,12 +19,12 @@ pub struct Problem {
     /// The variable's name.
     pub variable: String,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: VariableError,
 }
 
 /// What is wrong with a variable. Never holds the text of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Fault {
+pub enum VariableError {
     /// Unset, and there is no default.
     #[error("is not set")]
     Missing {
@@ -120,7 +120,7 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl VariableError {
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> String {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use secrecy::SecretString;
 
 use super::table::{self, Kind, Preset};
-use super::{Fault, Problem, Problems, Warning};
+use super::{Problem, Problems, VariableError, Warning};
 use crate::given;
 
 pub(super) struct Reader {
@@ -50,13 +50,13 @@ impl Reader {
         }
         let Some(known) = known else {
             if is_ours {
-                self.problem(name, Fault::Unknown { nearest: table::nearest(name) });
+                self.problem(name, VariableError::Unknown { nearest: table::nearest(name) });
             }
             return;
         };
-        let Ok(value) = value.into_string() else { return self.problem(name, Fault::NotUnicode) };
+        let Ok(value) = value.into_string() else { return self.problem(name, VariableError::NotUnicode) };
         let bare = if is_secret { given::bare(&value) } else { given::bare_list(&value) };
-        let Ok(value) = bare else { return self.problem(name, Fault::Quoted) };
+        let Ok(value) = bare else { return self.problem(name, VariableError::Quoted) };
         match known.kind {
             Kind::Retired(instead) => self.warnings.push(Warning::Retired { name: known.name, instead }),
             Kind::Secret => {
@@ -70,7 +70,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn problem(&mut self, variable: &str, fault: Fault) {
+    pub(super) fn problem(&mut self, variable: &str, fault: VariableError) {
         self.problems.push(Problem { variable: variable.to_owned(), fault });
     }
 
@@ -106,7 +106,7 @@ impl Reader {
         let found = self.text(name).unwrap_or_default();
         let value = parse(&found);
         if value.is_none() {
-            self.problem(name, Fault::Malformed { found, expected });
+            self.problem(name, VariableError::Malformed { found, expected });
         }
         value
     }

@@ -1,7 +1,7 @@
 //! How zones are read, and where the directory is.
 
 use super::reader::Reader;
-use super::{Fault, Ldap, ReadMode, hosts, value};
+use super::{Ldap, ReadMode, VariableError, hosts, value};
 use crate::dns::ServerAddress;
 use crate::dns::ServerSource;
 
@@ -19,7 +19,7 @@ pub(super) fn mode(reader: &mut Reader, gss: bool) -> Option<ReadMode> {
     ];
     let mode = reader.value(MODE, "auto, transfer, ldap or none", |text| value::keyword(text, &modes))?;
     if mode == ReadMode::Ldap && !gss {
-        reader.problem(MODE, Fault::LdapWithoutKerberos);
+        reader.problem(MODE, VariableError::LdapWithoutKerberos);
         return None;
     }
     if !gss {
@@ -54,7 +54,7 @@ fn host(reader: &mut Reader, entry: &str, port: u16) -> Option<ServerAddress> {
         Ok(ServerSource::Srv(_)) => hosts::HostError::BadHost,
         Err(reason) => reason,
     };
-    reader.problem(HOST, Fault::LdapHost { found: entry.to_owned(), reason });
+    reader.problem(HOST, VariableError::LdapHost { found: entry.to_owned(), reason });
     None
 }
 

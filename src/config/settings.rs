@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::Uri;
 
 use super::reader::Reader;
-use super::{Config, Fault, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Traces, Warning};
+use super::{
+    Config, KeepAlive, LoadBalancing, Loaded, LogFormat, Problems, ReadMode, Tls, Traces, VariableError, Warning,
+};
 use super::{authentication, hosts, reading, value};
 use crate::api::DomainFilter;
 use crate::dns::{Name, ServerProfile, ServerSource, ZoneName, ZoneSet};
@@ -128,13 +130,13 @@ fn servers(reader: &mut Reader, port: u16, gss: bool) -> Option<Vec<ServerSource
     let text = reader.text(NAME).unwrap_or_default();
     let entries: Vec<_> = value::items(&text).map(|entry| (entry, hosts::server(entry, port, gss))).collect();
     if entries.is_empty() {
-        reader.problem(NAME, Fault::Missing { example: "the name server, such as dc1.example.com" });
+        reader.problem(NAME, VariableError::Missing { example: "the name server, such as dc1.example.com" });
     }
     let mut servers = Vec::new();
     for (entry, server) in entries {
         match server {
             Ok(server) => servers.push(server),
-            Err(reason) => reader.problem(NAME, Fault::Host { found: entry.to_owned(), reason }),
+            Err(reason) => reader.problem(NAME, VariableError::Host { found: entry.to_owned(), reason }),
         }
     }
     (!servers.is_empty()).then_some(servers)
@@ -153,13 +155,13 @@ fn zones(reader: &mut Reader) -> Option<ZoneSet> {
             }
             Ok(_) => {
                 let expected = "a zone such as example.com";
-                reader.problem(NAME, Fault::Malformed { found: entry.to_owned(), expected });
+                reader.problem(NAME, VariableError::Malformed { found: entry.to_owned(), expected });
             }
-            Err(reason) => reader.problem(NAME, Fault::BadName { found: entry.to_owned(), reason }),
+            Err(reason) => reader.problem(NAME, VariableError::BadName { found: entry.to_owned(), reason }),
         }
     }
     if is_empty {
-        reader.problem(NAME, Fault::Missing { example: "the zones, such as example.com" });
+        reader.problem(NAME, VariableError::Missing { example: "the zones, such as example.com" });
     }
     ZoneSet::new(zones)
 }
@@ -171,7 +173,7 @@ fn keep_alive(reader: &mut Reader, gss: bool, read: Option<ReadMode>, dry_run: b
     let mode = reader.value(NAME, "off, auto or on", |text| value::keyword(text, &modes))?;
     match (mode, read) {
         (KeepAlive::Off, _) => {}
-        (_, Some(ReadMode::None)) => reader.problem(NAME, Fault::KeepAliveUnread),
+        (_, Some(ReadMode::None)) => reader.problem(NAME, VariableError::KeepAliveUnread),
         _ if dry_run => reader.no_effect(&[NAME], "RFC2136_DRY_RUN=false"),
         (KeepAlive::Auto, _) if !gss => reader.no_effect(&[NAME], "RFC2136_GSS_TSIG"),
         (KeepAlive::Auto, Some(ReadMode::Transfer)) => reader.no_effect(&[NAME], "RFC2136_READ=auto or ldap"),
@@ -193,7 +195,7 @@ fn protected_names(reader: &mut Reader) -> Option<Vec<ProtectedName>> {
         match Name::from_unicode(name) {
             Ok(_) if name.is_ascii() => names.push(ProtectedName { name: name.to_owned(), effect }),
             Ok(name) => names.push(ProtectedName { name: name.to_undotted(), effect }),
-            Err(reason) => reader.problem(NAME, Fault::BadName { found: entry.to_owned(), reason }),
+            Err(reason) => reader.problem(NAME, VariableError::BadName { found: entry.to_owned(), reason }),
         }
     }
     Some(names)
@@ -211,11 +213,11 @@ fn tls(reader: &mut Reader) -> Option<Option<Tls>> {
         (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
         (None, None) => None,
         (Some(_), None) => {
-            reader.problem(CERT, Fault::Without(KEY));
+            reader.problem(CERT, VariableError::Without(KEY));
             None
         }
         (None, Some(_)) => {
-            reader.problem(KEY, Fault::Without(CERT));
+            reader.problem(KEY, VariableError::Without(CERT));
             None
         }
     };
@@ -246,7 +248,7 @@ fn domain_filter(reader: &mut Reader, zones: Option<&ZoneSet>) -> Option<DomainF
     } else if !filter.include.is_empty() || !filter.exclude.is_empty() {
         let names = ["DOMAIN_FILTER", "EXCLUDE_DOMAINS", "REGEX_DOMAIN_FILTER", "REGEX_DOMAIN_EXCLUSION"];
         let given: Vec<_> = names.into_iter().filter(|name| reader.is_given(name)).collect();
-        reader.problem("REGEX_DOMAIN_FILTER", Fault::Exclusive(given));
+        reader.problem("REGEX_DOMAIN_FILTER", VariableError::Exclusive(given));
     }
     Some(filter)
 }
@@ -256,7 +258,7 @@ fn webhook_listen(reader: &mut Reader) -> Option<SocketAddr> {
     let remote = reader.flag("WEBHOOK_ALLOW_REMOTE")?;
     let address = address?;
     if !remote && !address.ip().to_canonical().is_loopback() {
-        reader.problem("WEBHOOK_LISTEN", Fault::NotLoopback(address));
+        reader.problem("WEBHOOK_LISTEN", VariableError::NotLoopback(address));
     }
     Some(address)
 }
@@ -272,7 +274,7 @@ fn admin_listen(reader: &mut Reader) -> Option<Option<SocketAddr>> {
 fn deadline(reader: &mut Reader, timeout: Option<Duration>) -> Option<Duration> {
     let deadline = reader.value("WEBHOOK_DEADLINE", value::DURATION, value::duration)?;
     if let Some(timeout) = timeout.filter(|timeout| deadline <= *timeout) {
-        reader.problem("WEBHOOK_DEADLINE", Fault::DeadlineTooShort { deadline, timeout });
+        reader.problem("WEBHOOK_DEADLINE", VariableError::DeadlineTooShort { deadline, timeout });
     }
     if deadline >= Duration::from_secs(15) {
         reader.warnings.push(Warning::DeadlineLong(deadline));

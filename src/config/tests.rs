@@ -103,7 +103,7 @@ fn a_value_in_quotes_is_refused_by_name_in_every_variable() {
     for known in table::variables() {
         for quoted in ["\"x\"", "'x'", " \"x\"\n", "\"\""] {
             let problems = outcome(known.name, &[], quoted).unwrap_err();
-            let quoted = Problem { variable: known.name.to_owned(), fault: Fault::Quoted };
+            let quoted = Problem { variable: known.name.to_owned(), fault: VariableError::Quoted };
             assert!(problems.0.contains(&quoted), "{}: {problems}", known.name);
         }
     }
@@ -119,7 +119,7 @@ fn a_secret_in_quotes_in_a_file_is_refused_by_the_name_of_its_variable() {
     for name in ["RFC2136_TSIG_SECRET_FILE", "RFC2136_KERBEROS_PASSWORD_FILE"] {
         let (others, _) = example(name, "");
         let problems = outcome(name, &others, file.path().to_str().unwrap()).unwrap_err();
-        assert_eq!(problems.0, [Problem { variable: name.to_owned(), fault: Fault::Quoted }]);
+        assert_eq!(problems.0, [Problem { variable: name.to_owned(), fault: VariableError::Quoted }]);
         assert!(!problems.to_string().contains("c2VjcmV0"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::wire::{Reader, WireError};
 use super::{Name, Rdata, RecordType, Ttl};
+use super::{WireError, WireReader};
 
 /// Octets of the header (RFC 1035 §4.1.1).
 pub const HEADER_OCTETS: usize = 12;
@@ -125,7 +125,7 @@ impl Message {
     /// # Errors
     /// When the octets do not hold the records that the header announces, or hold more.
     pub fn parse(octets: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::at(octets, 0);
+        let mut reader = WireReader::at(octets, 0);
         let id = reader.u16()?;
         let flags = reader.u16()?;
         let counts = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
@@ -182,13 +182,13 @@ impl Message {
 }
 
 impl Question {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn read(reader: &mut WireReader<'_>) -> Result<Self, WireError> {
         Ok(Self { name: reader.name()?, rtype: reader.u16()?.into(), class: reader.u16()?.into() })
     }
 }
 
 impl Record {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn read(reader: &mut WireReader<'_>) -> Result<Self, WireError> {
         let offset = reader.position();
         let name = reader.name()?;
         let rtype = reader.u16()?.into();
@@ -201,7 +201,7 @@ impl Record {
 }
 
 /// Reads a section; the announced count is believed only as far as there are octets for it.
-fn section(reader: &mut Reader<'_>, count: u16) -> Result<Vec<Record>, WireError> {
+fn section(reader: &mut WireReader<'_>, count: u16) -> Result<Vec<Record>, WireError> {
     let mut records = Vec::with_capacity(usize::from(count).min(reader.remaining() / MIN_RECORD_OCTETS));
     for _ in 0..count {
         records.push(Record::read(reader)?);

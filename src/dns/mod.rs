@@ -1,25 +1,25 @@
 //! What DNS says: names, RRsets, zones, messages and transactions. Pure: no I/O, no clock, no log.
 
-pub mod message;
-pub mod name;
+mod message;
+mod name;
 pub mod presentation;
-pub mod query;
-pub mod rrset;
-pub mod server;
+mod query;
+mod rrset;
+mod server;
 pub mod tkey;
-pub mod transfer;
+mod transfer;
 pub mod tsig;
-pub mod update;
-pub mod wire;
+mod update;
+mod wire;
 mod writer;
-pub mod zone;
+mod zone;
 
-pub use message::{Class, Message, Opcode, Rcode};
+pub use message::{Class, HEADER_OCTETS, Message, Opcode, Rcode};
 pub use name::{Name, NameError};
-pub use query::{Query, ReplyError, Soa};
+pub use query::{Query, ReplyError, Soa, is_newer};
 pub use rrset::{Rdata, RecordType, Rrset, Ttl};
 pub use server::{ServerAddress, ServerProfile, ServerSource};
-pub use transfer::{Outcome, Progress, Transfer, TransferError};
+pub use transfer::{Progress, Transfer, TransferError, Transferred};
 pub use update::{EncodeError, Operation, Prerequisite, Size, Update};
-pub use wire::WireError;
-pub use zone::{ZoneContents, ZoneName, ZoneSet};
+pub use wire::{WireError, WireReader};
+pub use zone::{Page, RrsetRef, ZoneContents, ZoneName, ZoneSet};

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::message::{Class, Message, Opcode, Question, Rcode};
-use super::wire::{Reader, WireError};
 use super::{Name, Rdata, RecordType, Rrset, Ttl, ZoneName};
+use super::{WireError, WireReader};
 
 /// A question, and for an incremental transfer the version that the asker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,12 +184,12 @@ impl Soa {
     /// Reads SOA RDATA; none when it is something else.
     #[must_use]
     pub fn from_rdata(rdata: &Rdata) -> Option<Self> {
-        let mut reader = Reader::at(rdata.as_wire(), 0);
+        let mut reader = WireReader::at(rdata.as_wire(), 0);
         let soa = Self::read(&mut reader).ok()?;
         (reader.remaining() == 0).then_some(soa)
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn read(reader: &mut WireReader<'_>) -> Result<Self, WireError> {
         let mname = reader.name()?;
         let _rname = reader.name()?;
         let serial = reader.u32()?;

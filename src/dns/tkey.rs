@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
+use super::WireReader;
 use super::message::{Class, Message, Rcode};
-use super::wire::Reader;
 use super::{Name, RecordType, WireError};
 
 /// Seconds that a key is asked for; servers decide for themselves.
@@ -156,7 +156,7 @@ struct Fields {
 
 impl Fields {
     fn read(rdata: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::at(rdata, 0);
+        let mut reader = WireReader::at(rdata, 0);
         let algorithm = reader.name()?;
         let inception = reader.u32()?;
         let expiration = reader.u32()?;

@@ -26,12 +26,12 @@ pub enum Progress {
     /// More messages follow.
     More(Transfer),
     /// The closing SOA was read.
-    Done(Outcome),
+    Done(Transferred),
 }
 
 /// What a complete transfer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Transferred {
     /// The version that was held is the server's.
     Unchanged,
     /// The zone as it is now, told whole.
@@ -137,7 +137,7 @@ struct Opening {
 /// What a record has led to.
 enum Next {
     Stage(Stage),
-    Done(Outcome),
+    Done(Transferred),
 }
 
 impl Transfer {
@@ -198,7 +198,7 @@ impl Transfer {
     }
 }
 
-impl Outcome {
+impl Transferred {
     /// Every zone has NS records at its apex; without them what came is no zone.
     fn checked(self) -> Result<Self, TransferError> {
         match &self {
@@ -227,7 +227,7 @@ impl Stage {
                 return Self::Filling(opened(zone, opening.serial, opening.record)).next(zone, record);
             }
             (Self::Filling(contents), Some(serial)) => {
-                return closed(contents.serial(), serial, Outcome::Whole(contents));
+                return closed(contents.serial(), serial, Transferred::Whole(contents));
             }
             (Self::Filling(mut contents), None) => {
                 put(&mut contents, record);
@@ -260,7 +260,7 @@ impl Stage {
     /// A lone SOA record answers an incremental transfer when there is nothing newer (RFC 1995 §4).
     fn at_end_of_message(self) -> Result<Next, TransferError> {
         match self {
-            Self::Opened(held, opening) if opening.serial == held.serial() => Ok(Next::Done(Outcome::Unchanged)),
+            Self::Opened(held, opening) if opening.serial == held.serial() => Ok(Next::Done(Transferred::Unchanged)),
             Self::Opened(held, opening) if !is_newer(opening.serial, held.serial()) => {
                 Err(TransferError::WentBack { held: held.serial(), found: opening.serial })
             }
@@ -275,7 +275,7 @@ fn contents_follow(mut contents: ZoneContents, opening: Opening, serial: u32) ->
     if reached == opening.serial {
         contents.remove_rrset(&opening.record.name, RecordType::SOA);
         put(&mut contents, opening.record);
-        return closed(reached, serial, Outcome::Updated(contents));
+        return closed(reached, serial, Transferred::Updated(contents));
     }
     if serial != reached {
         return Err(TransferError::OtherBase { held: reached, found: serial });
@@ -283,7 +283,7 @@ fn contents_follow(mut contents: ZoneContents, opening: Opening, serial: u32) ->
     Ok(Next::Stage(Stage::Deleting(contents, opening)))
 }
 
-fn closed(opened: u32, closed: u32, outcome: Outcome) -> Result<Next, TransferError> {
+fn closed(opened: u32, closed: u32, outcome: Transferred) -> Result<Next, TransferError> {
     if opened == closed { Ok(Next::Done(outcome)) } else { Err(TransferError::OtherVersion { opened, closed }) }
 }
 

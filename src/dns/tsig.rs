@@ -55,7 +55,7 @@ pub trait Mac {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified<T> {
     inner: T,
-    form: Form,
+    mac_input: MacInput,
     skew: i64,
 }
 
@@ -80,21 +80,21 @@ impl<T> Verified<T> {
 
     /// How the answer was tied to its request.
     #[must_use]
-    pub const fn form(&self) -> Form {
-        self.form
+    pub const fn mac_input(&self) -> MacInput {
+        self.mac_input
     }
 }
 
-/// How a verified answer is tied to its request.
+/// What the MAC of a verified answer covers, and so ties it to its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// By the request's MAC, its length in front (RFC 8945 §4.3.1).
+pub enum MacInput {
+    /// The request's MAC, its length in front (RFC 8945 §4.3.1).
     Standard,
-    /// By the request's MAC without its length, as Samba's internal DNS server does; just as authentic.
+    /// The request's MAC without its length, as Samba's internal DNS server does; just as authentic.
     Samba,
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for MacInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Standard => "they cover the request's MAC with its length (RFC 8945)",
@@ -203,7 +203,7 @@ pub fn sign<M: Mac>(
     message: &[u8],
     now: u64,
 ) -> Result<(Vec<u8>, Transaction), SignError<M::Error>> {
-    let id = super::wire::Reader::at(message, 0).u16()?;
+    let id = super::WireReader::at(message, 0).u16()?;
     let mut tsig = record::Tsig::new(key.clone(), mac.algorithm().clone(), now, id);
     tsig.mac = mac.sign(&[message, &tsig.variables()].concat()).map_err(SignError::Mac)?;
     let octets = tsig.append(message).ok_or(SignError::TooLarge)?;

@@ -31,12 +31,12 @@ pub enum WireError {
 ///
 /// The whole message stays in view, since names may point back into it.
 #[derive(Debug, Clone)]
-pub struct Reader<'a> {
+pub struct WireReader<'a> {
     message: &'a [u8],
     position: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WireReader<'a> {
     /// Starts at `position` of a message.
     #[must_use]
     pub const fn at(message: &'a [u8], position: usize) -> Self {
@@ -207,13 +207,13 @@ mod tests {
     use super::*;
 
     fn read_name(message: &[u8], position: usize) -> Result<Name, WireError> {
-        Reader::at(message, position).name()
+        WireReader::at(message, position).name()
     }
 
     #[test]
     fn a_pointer_leads_to_an_earlier_name() {
         let message = b"\x04test\x00\x03www\xc0\x00\xff";
-        let mut reader = Reader::at(message, 6);
+        let mut reader = WireReader::at(message, 6);
         assert_eq!(reader.name().unwrap(), "www.test".parse().unwrap());
         assert_eq!(reader.position(), 12);
     }
@@ -258,34 +258,34 @@ mod tests {
     #[test]
     fn names_in_rdata_come_out_uncompressed_and_lower_case() {
         let naptr = b"\x04Test\x00\x00\x0a\x00\x14\x01S\x03SIP\x00\x02Ab\xc0\x00";
-        let rdata = Reader::at(naptr, 6).rdata(RecordType::NAPTR, naptr.len() - 6).unwrap();
+        let rdata = WireReader::at(naptr, 6).rdata(RecordType::NAPTR, naptr.len() - 6).unwrap();
         assert_eq!(rdata, b"\x00\x0a\x00\x14\x01S\x03SIP\x00\x02ab\x04test\x00");
 
         let srv = b"\x04test\x00\x00\x01\x00\x02\x01\xbb\xc0\x00";
-        let rdata = Reader::at(srv, 6).rdata(RecordType::SRV, 8).unwrap();
+        let rdata = WireReader::at(srv, 6).rdata(RecordType::SRV, 8).unwrap();
         assert_eq!(rdata, b"\x00\x01\x00\x02\x01\xbb\x04test\x00");
     }
 
     #[test]
     fn rdata_of_another_layout_stays_as_it_is() {
         for odd in [&b""[..], b"\x00", b"\x00\x0a\xff\xff", b"\x00\x0a\x01a\x00junk"] {
-            assert_eq!(Reader::at(odd, 0).rdata(RecordType::MX, odd.len()).unwrap(), odd);
+            assert_eq!(WireReader::at(odd, 0).rdata(RecordType::MX, odd.len()).unwrap(), odd);
         }
     }
 
     #[test]
     fn a_name_in_rdata_may_not_run_past_its_end() {
         let message = b"\x01a\x04test\x00";
-        assert_eq!(Reader::at(message, 0).rdata(RecordType::CNAME, 2).unwrap(), b"\x01a");
+        assert_eq!(WireReader::at(message, 0).rdata(RecordType::CNAME, 2).unwrap(), b"\x01a");
     }
 
     proptest! {
         #[test]
         fn any_octets_are_read_without_panic(message: Vec<u8>, position: usize, rtype: u16, length: u16) {
-            let mut reader = Reader::at(&message, position);
+            let mut reader = WireReader::at(&message, position);
             let _ = reader.name();
             let _ = reader.rdata(rtype.into(), usize::from(length));
-            let _ = Reader::at(&message, position % (message.len() + 1)).name();
+            let _ = WireReader::at(&message, position % (message.len() + 1)).name();
         }
     }
 }

@@ -176,7 +176,7 @@ mod tests {
             writer.record(name, RecordType::A, Class::NONE, Ttl::ZERO, None);
         }
         let octets = writer.into_octets();
-        let mut reader = crate::dns::wire::Reader::at(&octets, HEADER_OCTETS + zone.as_wire().len() + 4);
+        let mut reader = crate::dns::WireReader::at(&octets, HEADER_OCTETS + zone.as_wire().len() + 4);
         for expected in names.iter().chain(&names) {
             assert_eq!(reader.name().unwrap(), *expected);
             (0..5).for_each(|_| assert!(reader.u16().is_ok()));

@@ -9,7 +9,7 @@ use super::{Name, NameError, Rdata, RecordType, Rrset, Ttl};
 mod pages;
 
 pub use pages::Page;
-use pages::{Held, Node, Pages};
+use pages::{Node, NodeRrset, Pages};
 
 /// The name of a zone that this sidecar is configured to change.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,7 +161,7 @@ impl ZoneContents {
     pub fn replace(&mut self, rrset: &Rrset) {
         self.names.change(rrset.name(), |rrsets| {
             *held(rrsets, rrset.rtype(), rrset.ttl()) =
-                Held { rtype: rrset.rtype(), ttl: rrset.ttl(), rdata: rrset.rdata().to_vec() };
+                NodeRrset { rtype: rrset.rtype(), ttl: rrset.ttl(), rdata: rrset.rdata().to_vec() };
         });
     }
 
@@ -239,17 +239,17 @@ impl ZoneContents {
 }
 
 /// The RRset of this type among those of a name, empty where there was none.
-fn held(rrsets: &mut Vec<Held>, rtype: RecordType, ttl: Ttl) -> &mut Held {
+fn held(rrsets: &mut Vec<NodeRrset>, rtype: RecordType, ttl: Ttl) -> &mut NodeRrset {
     let position = rrsets.partition_point(|held| held.rtype < rtype);
     if rrsets.get(position).is_none_or(|held| held.rtype != rtype) {
         // Exact: names have one or two RRsets, and there are very many names.
         rrsets.reserve_exact(1);
-        rrsets.insert(position, Held { rtype, ttl, rdata: Vec::new() });
+        rrsets.insert(position, NodeRrset { rtype, ttl, rdata: Vec::new() });
     }
     &mut rrsets[position]
 }
 
-fn insert(held: &mut Held, rdata: Rdata) {
+fn insert(held: &mut NodeRrset, rdata: Rdata) {
     if let Err(position) = held.rdata.binary_search(&rdata) {
         held.rdata.reserve_exact(usize::from(held.rdata.is_empty()));
         held.rdata.insert(position, rdata);

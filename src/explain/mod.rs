@@ -19,14 +19,14 @@ use crate::plan::canonical::{canonical_name, canonical_type};
 use crate::plan::inspect::{Attempt, RecordSet, attempt, record_sets};
 use crate::plan::{Copies, Policy, Reason};
 use crate::provider::authority::{Authority, Seen};
-use crate::provider::failure::chain;
+use crate::provider::chain;
 use crate::provider::{Cause, Failure, Servers, ServersSettings};
 
 mod report;
 mod status;
 
 pub use report::Report;
-use report::{Answer, Change, Problem, Record, ZoneRead};
+use report::{Answer, Explanation, Prospect, Record, ZoneRead};
 
 /// Longest wait for the zone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -161,7 +161,7 @@ fn example(rtype: RecordType) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn change(op: &'static str, rtype: RecordType, changes: &Changes, copies: &Copies, policy: &Policy) -> Change {
+fn change(op: &'static str, rtype: RecordType, changes: &Changes, copies: &Copies, policy: &Policy) -> Prospect {
     let answer = match attempt(changes, copies, policy) {
         Attempt::Nothing => Answer::Nothing,
         Attempt::Updates(updates) => Answer::Script(updates.iter().map(|update| update.nsupdate_script()).collect()),
@@ -169,8 +169,9 @@ fn change(op: &'static str, rtype: RecordType, changes: &Changes, copies: &Copie
             // The first that is no mere companion of another one.
             let reason = refusals.iter().map(|refusal| &refusal.reason);
             let own = reason.clone().find(|reason| !matches!(reason, Reason::GoesWith { .. }));
-            own.or(reason.clone().next()).map_or(Answer::Nothing, |reason| Answer::Rejected(Problem::from(&of(reason))))
+            own.or(reason.clone().next())
+                .map_or(Answer::Nothing, |reason| Answer::Rejected(Explanation::from(&of(reason))))
         }
     };
-    Change { op, record_type: rtype.to_string(), answer }
+    Prospect { op, record_type: rtype.to_string(), answer }
 }

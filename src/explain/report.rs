@@ -16,16 +16,16 @@ pub struct Report {
     pub zone: Option<ZoneRead>,
     /// Why nothing more can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
+    pub problem: Option<Explanation>,
     /// The record sets at the name.
     pub records: Vec<Record>,
     /// What the running sidecar has rejected or left out at the name.
-    pub rejected: Vec<Rejected>,
+    pub rejected: Vec<CurrentRejection>,
     /// Why the running sidecar cannot be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_sidecar: Option<String>,
     /// What changes would do now.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Prospect>,
 }
 
 /// A zone, and how it was read.
@@ -43,7 +43,7 @@ pub struct ZoneRead {
 
 /// Why something does not work, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct Explanation {
     /// The label of the cause.
     pub cause: &'static str,
     /// What exactly.
@@ -66,7 +66,7 @@ pub struct Record {
     pub listed: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
+    pub problem: Option<Explanation>,
     /// Whose it is.
     pub owners: Vec<Owner>,
 }
@@ -82,7 +82,7 @@ pub struct Owner {
 
 /// What the running sidecar says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rejected {
+pub struct CurrentRejection {
     /// The type.
     #[serde(rename = "type")]
     pub record_type: String,
@@ -96,7 +96,7 @@ pub struct Rejected {
 
 /// What a change would do.
 #[derive(Debug, Clone, Serialize)]
-pub struct Change {
+pub struct Prospect {
     /// `create`, `update` or `delete`.
     pub op: &'static str,
     /// The type.
@@ -115,10 +115,10 @@ pub enum Answer {
     /// These messages, as `nsupdate` takes them.
     Script(Vec<String>),
     /// It is rejected.
-    Rejected(Problem),
+    Rejected(Explanation),
 }
 
-impl From<&Failure> for Problem {
+impl From<&Failure> for Explanation {
     fn from(failure: &Failure) -> Self {
         let Failure { cause, detail, .. } = failure;
         Self { cause: cause.label(), detail: detail.clone(), remedy: cause.remedy() }
@@ -127,8 +127,10 @@ impl From<&Failure> for Problem {
 
 impl From<RecordSet> for Record {
     fn from(set: RecordSet) -> Self {
-        let problem =
-            set.unlisted.as_ref().map(|reason| Problem::from(&Failure::new(Cause::from(reason), reason.to_string())));
+        let problem = set
+            .unlisted
+            .as_ref()
+            .map(|reason| Explanation::from(&Failure::new(Cause::from(reason), reason.to_string())));
         let owner = |text: crate::plan::inspect::RegistryText| Owner {
             registry_txt: text.name.to_undotted(),
             owner: text.owner,
@@ -146,7 +148,7 @@ impl From<RecordSet> for Record {
 
 impl Report {
     pub(super) fn failed(mut self, failure: &Failure) -> Self {
-        self.problem = Some(Problem::from(failure));
+        self.problem = Some(Explanation::from(failure));
         self
     }
 
@@ -165,7 +167,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}); remedy: {}", self.detail, self.cause, self.remedy)
     }
@@ -213,7 +215,7 @@ impl fmt::Display for Report {
                 writeln!(f, "          of nobody: no registry TXT speaks for it")?;
             }
         }
-        for Rejected { record_type, cause, detail, remedy } in &self.rejected {
+        for CurrentRejection { record_type, cause, detail, remedy } in &self.rejected {
             let [rtype, detail, cause, remedy] = [record_type, detail, cause, remedy].map(|text| Plain(text));
             writeln!(f, "REJECTED  {rtype}: {detail} ({cause}); remedy: {remedy}")?;
         }
@@ -222,7 +224,7 @@ impl fmt::Display for Report {
             (None, true) => writeln!(f, "sidecar   has rejected nothing here")?,
             (None, false) => {}
         }
-        for Change { op, record_type, answer } in &self.changes {
+        for Prospect { op, record_type, answer } in &self.changes {
             match answer {
                 Answer::Nothing => writeln!(f, "{op:<9} of {record_type}: DNS holds that already")?,
                 Answer::Rejected(problem) => {
@@ -251,7 +253,7 @@ mod tests {
     #[test]
     fn nothing_that_others_can_name_reaches_the_terminal_as_it_is() {
         let text = || HOSTILE.to_owned();
-        let problem = || Problem { cause: "protected", detail: text(), remedy: "none" };
+        let problem = || Explanation { cause: "protected", detail: text(), remedy: "none" };
         let zone =
             ZoneRead { zone: "example.test".into(), server: "ns1.example.test".into(), by: "transfer", serial: None };
         let report = Report {
@@ -266,11 +268,11 @@ mod tests {
                 problem: Some(problem()),
                 owners: vec![Owner { registry_txt: text(), owner: Some(text()) }],
             }],
-            rejected: vec![Rejected { record_type: text(), cause: text(), detail: text(), remedy: text() }],
+            rejected: vec![CurrentRejection { record_type: text(), cause: text(), detail: text(), remedy: text() }],
             no_sidecar: Some(text()),
             changes: vec![
-                Change { op: "delete", record_type: "A".into(), answer: Answer::Rejected(problem()) },
-                Change { op: "update", record_type: "A".into(), answer: Answer::Script(vec![text()]) },
+                Prospect { op: "delete", record_type: "A".into(), answer: Answer::Rejected(problem()) },
+                Prospect { op: "update", record_type: "A".into(), answer: Answer::Script(vec![text()]) },
             ],
         };
         let shown = report.to_string();

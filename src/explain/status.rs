@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::report::Rejected;
+use super::report::CurrentRejection;
 
 /// The sidecar answers at once, or it does not run.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ struct Entry {
 }
 
 /// What is rejected or left out at this name.
-pub(super) async fn of_name(address: SocketAddr, name: &str) -> Result<Vec<Rejected>, String> {
+pub(super) async fn of_name(address: SocketAddr, name: &str) -> Result<Vec<CurrentRejection>, String> {
     let answer = timeout(PATIENCE, fetch(address)).await;
     let answer = answer.map_err(|_| format!("{address} does not answer"))?;
     let answer = answer.map_err(|error| format!("{address}: {error}"))?;
@@ -47,7 +47,7 @@ async fn fetch(address: SocketAddr) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn read(answer: &[u8], name: &str) -> Option<Vec<Rejected>> {
+fn read(answer: &[u8], name: &str) -> Option<Vec<CurrentRejection>> {
     let end = answer.windows(4).position(|octets| octets == b"\r\n\r\n")?;
     let (head, body) = answer.split_at_checked(end + 4)?;
     let is_good = head.starts_with(b"HTTP/1.") && head.get(8..13) == Some(b" 200 ");
@@ -56,7 +56,12 @@ fn read(answer: &[u8], name: &str) -> Option<Vec<Rejected>> {
     let at_name = entries.filter(|entry| entry.name.eq_ignore_ascii_case(name));
     Some(
         at_name
-            .map(|Entry { r#type, cause, detail, remedy, .. }| Rejected { record_type: r#type, cause, detail, remedy })
+            .map(|Entry { r#type, cause, detail, remedy, .. }| CurrentRejection {
+                record_type: r#type,
+                cause,
+                detail,
+                remedy,
+            })
             .collect(),
     )
 }

@@ -21,7 +21,7 @@ const REPLAY_WINDOW: u64 = 64;
 
 /// A realm of its own: what its initiators ask is recorded, and what its acceptors take comes from its initiators only.
 #[derive(Clone, Default)]
-pub struct FakeKerberos {
+pub(crate) struct FakeKerberos {
     state: Arc<Mutex<Script>>,
 }
 
@@ -42,61 +42,61 @@ struct Script {
 impl FakeKerberos {
     /// A realm in which everything succeeds, in one round, for ten hours.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Every credential and context lives this long.
-    pub fn set_lifetime(&self, lifetime: Duration) {
+    pub(crate) fn set_lifetime(&self, lifetime: Duration) {
         self.lock().lifetime = Some(lifetime);
     }
 
     /// Every call that would ask a KDC takes this long, as with a silent one.
-    pub fn set_delay(&self, delay: Duration) {
+    pub(crate) fn set_delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
     /// Acquiring fails like this from now on; none lets it succeed again.
-    pub fn fail_acquire(&self, error: Option<GssError>) {
+    pub(crate) fn fail_acquire(&self, error: Option<GssError>) {
         self.lock().acquire_failure = error;
     }
 
     /// The next acquisition fails like this; several queue up.
-    pub fn fail_next_acquire(&self, error: GssError) {
+    pub(crate) fn fail_next_acquire(&self, error: GssError) {
         self.lock().acquire_failures.push_back(error);
     }
 
     /// The first step of a context, where the service ticket is asked for, fails like this from now on.
-    pub fn fail_step(&self, error: Option<GssError>) {
+    pub(crate) fn fail_step(&self, error: Option<GssError>) {
         self.lock().step_failure = error;
     }
 
     /// Whether contexts take two round trips.
-    pub fn set_two_rounds(&self, two: bool) {
+    pub(crate) fn set_two_rounds(&self, two: bool) {
         self.lock().two_rounds = two;
     }
 
     /// The target names asked for, in order.
     #[must_use]
-    pub fn targets(&self) -> Vec<String> {
+    pub(crate) fn targets(&self) -> Vec<String> {
         self.lock().targets.clone()
     }
 
     /// How often a KDC was asked for a credential.
     #[must_use]
-    pub fn acquisitions(&self) -> usize {
+    pub(crate) fn acquisitions(&self) -> usize {
         self.lock().acquisitions
     }
 
     /// How often the credential was given up.
     #[must_use]
-    pub fn forgotten(&self) -> usize {
+    pub(crate) fn forgotten(&self) -> usize {
         self.lock().forgotten
     }
 
     /// The acceptor's side of a new context, for a fake server.
     #[must_use]
-    pub fn acceptor(&self) -> Box<dyn SealingContext> {
+    pub(crate) fn acceptor(&self) -> Box<dyn SealingContext> {
         let two_rounds = self.lock().two_rounds;
         Box::new(FakeContext::new(self, Side::Acceptor, String::new(), two_rounds))
     }

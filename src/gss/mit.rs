@@ -26,11 +26,11 @@ pub struct MitBackend {
     /// None takes whoever a credential cache belongs to.
     principal: Option<Principal>,
     source: CredentialSource,
-    held: Mutex<Held>,
+    held: Mutex<CredentialSlot>,
 }
 
 #[derive(Default)]
-struct Held {
+struct CredentialSlot {
     credential: Option<Acquired>,
     /// To be replaced; in use until that has succeeded.
     stale: bool,
@@ -51,7 +51,7 @@ impl MitBackend {
         Self { principal, source, held: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, CredentialSlot> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,7 +97,7 @@ impl MitBackend {
         };
         let mut held = self.lock();
         let credential = Some(Acquired { credential, life, since: Instant::now() });
-        *held = Held { credential, stale: false, generation };
+        *held = CredentialSlot { credential, stale: false, generation };
         drop(held);
         self.discard(generation.wrapping_sub(2));
         Ok(life)
@@ -105,7 +105,7 @@ impl MitBackend {
 
     /// The credential that is held, be it stale; a new one where none is.
     fn credential(&self) -> Result<Cred, GssError> {
-        let held = |held: &Held| {
+        let held = |held: &CredentialSlot| {
             held.credential.as_ref().filter(|held| held.left().is_some()).map(|held| held.credential.clone())
         };
         let credential = held(&self.lock());

@@ -7,7 +7,8 @@ use crate::kerberos::TargetName;
 mod context;
 mod credential;
 mod error;
-pub mod fake;
+#[cfg(test)]
+pub(crate) mod fake;
 mod initiator;
 pub mod keytab;
 pub mod krb5_conf;

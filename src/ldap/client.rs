@@ -12,7 +12,7 @@ use tracing::{Instrument as _, info_span};
 
 use super::connection::Connection;
 use super::error::LdapFault;
-use super::message::{Answer, Entry, Filter, Outcome, Page, Scope, Search, code};
+use super::message::{Answer, Entry, Filter, LdapResult, Page, Scope, Search, code};
 use crate::dns::ServerAddress;
 use crate::gss::Initiator;
 use crate::kerberos::Realm;
@@ -221,7 +221,7 @@ impl Reader {
                     Answer::Entry(entry) => each(entry)?,
                     // What lies in other domains is no zone of this one.
                     Answer::Reference => {}
-                    Answer::Done { outcome: Outcome { code: code::SUCCESS, .. }, cookie } => {
+                    Answer::Done { outcome: LdapResult { code: code::SUCCESS, .. }, cookie } => {
                         break cookie.unwrap_or_default();
                     }
                     Answer::Done { outcome, .. } => {

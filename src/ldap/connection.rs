@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::ber::extent;
 use super::error::LdapFault;
 use super::frame;
-use super::message::{Answer, Message, Outcome, bind, code, unbind};
+use super::message::{Answer, LdapResult, Message, bind, code, unbind};
 use crate::dial::{Tcp, dial};
 use crate::dns::ServerAddress;
 use crate::gss::{Initiated, Initiator, SealingContext};
@@ -125,10 +125,10 @@ impl Connection {
         let id = self.next_id();
         self.send(&bind(id, MECHANISM, token)).await?;
         match self.receive(id).await? {
-            Answer::Bind { outcome: Outcome { code: code::SASL_BIND_IN_PROGRESS, .. }, token } => {
+            Answer::Bind { outcome: LdapResult { code: code::SASL_BIND_IN_PROGRESS, .. }, token } => {
                 Ok(Some(token.unwrap_or_default()))
             }
-            Answer::Bind { outcome: Outcome { code: code::SUCCESS, .. }, .. } => Ok(None),
+            Answer::Bind { outcome: LdapResult { code: code::SUCCESS, .. }, .. } => Ok(None),
             Answer::Bind { outcome, .. } => Err(LdapFault::Bind(outcome)),
             _ => Err(LdapFault::WrongAnswer),
         }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 use crate::dns::{Name, NameError, Rdata, RecordType, Ttl, WireError, ZoneName};
 
 /// The only version there is.
@@ -207,7 +207,7 @@ impl Data<'_> {
 ///
 /// Samba's BIND9_DLZ keeps the text as in a zone file instead, several strings as one, which shows by `\` and `" "`.
 fn texts(data: &[u8]) -> Result<Vec<u8>, DnsRecordError> {
-    let mut reader = Reader::at(data, 0);
+    let mut reader = WireReader::at(data, 0);
     let malformed = |_: WireError| DnsRecordError::Data(RecordType::TXT);
     if data.is_empty() {
         return Err(DnsRecordError::Data(RecordType::TXT));

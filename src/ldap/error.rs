@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::ber::BerError;
-use super::message::{Outcome, code};
+use super::message::{LdapResult, code};
 use crate::dial::DialError;
 use crate::dns::{Name, RecordType, ServerAddress, ZoneName};
 use crate::gss::{GssError, InitiateError};
@@ -39,7 +39,7 @@ pub enum LdapFault {
     Closed,
     /// The server said that it closes the connection.
     #[error("the server closes the connection")]
-    Disconnected(#[source] Outcome),
+    Disconnected(#[source] LdapResult),
     /// No answer in time.
     #[error("no answer within {0:?}")]
     Silent(Duration),
@@ -57,7 +57,7 @@ pub enum LdapFault {
     Stalled,
     /// The server refuses the bind.
     #[error("the server refuses the bind")]
-    Bind(#[source] Outcome),
+    Bind(#[source] LdapResult),
     /// The server does not seal.
     #[error("the server offers no sealed connection (layers {0:#04x})")]
     NoSealing(u8),
@@ -83,7 +83,7 @@ pub enum LdapFault {
         base: String,
         /// What the server said.
         #[source]
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// Pages that lead nowhere, or back.
     #[error("the pages of the search do not come to an end")]
@@ -151,7 +151,7 @@ impl LdapFault {
     /// Whether there is no entry where a search was to start.
     #[must_use]
     pub const fn is_no_such_object(&self) -> bool {
-        matches!(self, Self::Search { outcome: Outcome { code: code::NO_SUCH_OBJECT, .. }, .. })
+        matches!(self, Self::Search { outcome: LdapResult { code: code::NO_SUCH_OBJECT, .. }, .. })
     }
 }
 

@@ -92,7 +92,7 @@ pub enum Answer {
     /// How a bind goes, with the server's token.
     Bind {
         /// How it went.
-        outcome: Outcome,
+        outcome: LdapResult,
         /// The server's token, if it has one.
         token: Option<Vec<u8>>,
     },
@@ -101,14 +101,14 @@ pub enum Answer {
     /// The end of a search or of a page.
     Done {
         /// How it went.
-        outcome: Outcome,
+        outcome: LdapResult,
         /// Where the next page starts; none or empty after the last.
         cookie: Option<Vec<u8>>,
     },
     /// There may be more elsewhere.
     Reference,
     /// The server closes the connection, and says why.
-    Disconnection(Outcome),
+    Disconnection(LdapResult),
     /// Something that answers nothing that is asked here.
     Other(u8),
 }
@@ -125,7 +125,7 @@ pub struct Entry {
 /// How an operation went (RFC 4511 §4.1.9).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("LDAP result {code}: {text}")]
-pub struct Outcome {
+pub struct LdapResult {
     /// The result code.
     pub code: i32,
     /// The server's own words.
@@ -187,19 +187,19 @@ impl Message {
         let mut operation = Reader::new(contents);
         let answer = match tag {
             BIND_RESPONSE => {
-                let outcome = Outcome::read(&mut operation)?;
+                let outcome = LdapResult::read(&mut operation)?;
                 let token = operation.optional(BIND_SERVER_CREDENTIALS)?.map(<[u8]>::to_vec);
                 Answer::Bind { outcome, token }
             }
             SEARCH_ENTRY => Answer::Entry(Entry::read(&mut operation)?),
             SEARCH_DONE => {
-                let outcome = Outcome::read(&mut operation)?;
+                let outcome = LdapResult::read(&mut operation)?;
                 let cookie = message.optional(CONTROLS)?.map(cookie).transpose()?.flatten();
                 Answer::Done { outcome, cookie }
             }
             SEARCH_REFERENCE => Answer::Reference,
             EXTENDED_RESPONSE => {
-                let outcome = Outcome::read(&mut operation)?;
+                let outcome = LdapResult::read(&mut operation)?;
                 // Active Directory puts the name elsewhere, or leaves it out; nothing else comes unasked for.
                 let named = operation.optional(EXTENDED_NAME)?.is_some_and(|name| name == NOTICE_OF_DISCONNECTION);
                 if named || id == 0 { Answer::Disconnection(outcome) } else { Answer::Other(tag) }
@@ -210,7 +210,7 @@ impl Message {
     }
 }
 
-impl Outcome {
+impl LdapResult {
     fn read(operation: &mut Reader<'_>) -> Result<Self, BerError> {
         let code = operation.number(ENUMERATED)?;
         operation.expect(OCTET_STRING)?;

@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::Fault;
 use super::tls::Tls;
 use crate::dial::{DialError, dial};
+use crate::dns::HEADER_OCTETS;
 use crate::dns::ServerAddress;
-use crate::dns::message::HEADER_OCTETS;
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 
 /// The response bit, in the third octet of the header.
 const QR: u8 = 0x80;
@@ -123,9 +123,9 @@ impl From<DialError> for Fault {
 
 /// The id of the request that a message answers; none when it is no response.
 pub(super) fn response_id(message: &[u8]) -> Result<Option<u16>, Fault> {
-    let id = Reader::at(message, 0).u16()?;
-    let [flags] = Reader::at(message, 2).array()?;
-    Reader::at(message, 0).octets(HEADER_OCTETS)?;
+    let id = WireReader::at(message, 0).u16()?;
+    let [flags] = WireReader::at(message, 2).array()?;
+    WireReader::at(message, 0).octets(HEADER_OCTETS)?;
     Ok((flags & QR != 0).then_some(id))
 }
 

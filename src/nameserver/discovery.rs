@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::error::Fault;
 use super::session::random_id;
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 use crate::dns::{Message, Name, NameError, Query, Rcode, RecordType, ServerAddress, WireError};
 
 /// Where a domain's controllers are listed: first as AD does it, then as every LDAP domain does (FreeIPA).
@@ -172,7 +172,7 @@ fn services(message: &Message) -> Vec<Service> {
 
 /// Priority, weight, port and target of a SRV record (RFC 2782).
 fn target(rdata: &[u8]) -> Result<(u16, u16, Service), WireError> {
-    let mut reader = Reader::at(rdata, 0);
+    let mut reader = WireReader::at(rdata, 0);
     let (priority, weight, port) = (reader.u16()?, reader.u16()?, reader.u16()?);
     Ok((priority, weight, Service { host: reader.name()?.to_undotted(), port }))
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::security::KeyError;
 use crate::dns::tkey::{TkeyError, TokenTooLarge};
-use crate::dns::tsig::{Flaw, TsigError};
+use crate::dns::tsig::{BadMac, Flaw, TsigError};
 use crate::dns::{EncodeError, Name, ReplyError, ServerAddress, TransferError, WireError, ZoneName};
 use crate::gss::GssError;
 
@@ -126,6 +125,17 @@ pub enum Fault {
     /// The transfer came to no good end.
     #[error("the transfer failed")]
     Transfer(#[from] TransferError),
+}
+
+/// Why something is not signed, or does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// With a shared key.
+    #[error(transparent)]
+    Hmac(#[from] BadMac),
+    /// With a security context.
+    #[error(transparent)]
+    Gss(#[from] GssError),
 }
 
 impl ServerError {

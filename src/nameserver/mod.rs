@@ -18,9 +18,9 @@ mod tls;
 mod trace;
 
 pub use discovery::{DiscoveryError, Service, find_services};
-pub use error::{Fault, Sent, ServerError};
+pub use error::{Fault, KeyError, Sent, ServerError};
 pub use pool::{LastError, Pin, Pool, PoolSettings, ServerStatus, Strategy};
-pub use security::{Authentication, Gss, KeyError};
+pub use security::{Authentication, Gss};
 pub use server::{Authenticity, Server, UpdateReply};
 pub use session::Settings;
 pub use tls::{Tls, TlsError, TlsSettings};

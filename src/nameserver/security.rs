@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
-use super::error::Fault;
+use super::error::{Fault, KeyError};
 use crate::dns::Name;
-use crate::dns::tsig::{BadMac, HmacKey, Mac, TsigError};
-use crate::gss::{GssError, Initiator, SecurityContext};
+use crate::dns::tsig::{HmacKey, Mac, TsigError};
+use crate::gss::{Initiator, SecurityContext};
 use crate::kerberos::{Realm, TargetName};
 
 /// The algorithm's name (RFC 3645 §6).
@@ -77,17 +76,6 @@ impl fmt::Debug for Authentication {
             Self::Insecure => f.write_str("Insecure"),
         }
     }
-}
-
-/// Why something is not signed, or does not verify.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum KeyError {
-    /// With a shared key.
-    #[error(transparent)]
-    Hmac(#[from] BadMac),
-    /// With a security context.
-    #[error(transparent)]
-    Gss(#[from] GssError),
 }
 
 /// A key that messages are signed with now.

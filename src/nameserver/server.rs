@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::{Fault, Sent, ServerError};
-use super::security::KeyError;
+use super::error::{Fault, KeyError, Sent, ServerError};
 use super::session::{Reply, Request, Session, Settings, random_id, refusal};
-use crate::dns::tsig::{Flaw, Form};
+use crate::dns::tsig::{Flaw, MacInput};
 use crate::dns::{
-    Message, Name, Opcode, Outcome, Query, Rcode, RecordType, ReplyError, Rrset, ServerAddress, Soa, Transfer, Update,
-    ZoneContents, ZoneName,
+    Message, Name, Opcode, Query, Rcode, RecordType, ReplyError, Rrset, ServerAddress, Soa, Transfer, Transferred,
+    Update, ZoneContents, ZoneName,
 };
 
 /// An authoritative server, with its connection and security context. Clones share both.
@@ -41,7 +40,7 @@ pub struct UpdateReply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authenticity {
     /// It comes from the holder of the key.
-    Verified(Form),
+    Verified(MacInput),
     /// It may come from anyone: NOERROR is to be decided by reading back, another code is a hint.
     Unverified(Flaw<KeyError>),
     /// Messages are neither signed nor verified here, by configuration.
@@ -95,8 +94,8 @@ impl Server {
 
     /// How the server signs its answers, once one has verified.
     #[must_use]
-    pub fn form(&self) -> Option<Form> {
-        self.session.form()
+    pub fn mac_input(&self) -> Option<MacInput> {
+        self.session.mac_input()
     }
 
     /// The zone's SOA record, from which its serial.
@@ -129,8 +128,8 @@ impl Server {
     pub async fn transfer(&self, zone: &ZoneName) -> Result<ZoneContents, ServerError> {
         let transfer = |id| Transfer::whole(zone.clone(), id);
         match self.session.transfer(transfer, self.sign_reads()).await {
-            Ok(Outcome::Whole(contents) | Outcome::Updated(contents)) => Ok(contents),
-            Ok(Outcome::Unchanged) => Err(self.unanswered(ReplyError::WrongQuestion).about(zone)),
+            Ok(Transferred::Whole(contents) | Transferred::Updated(contents)) => Ok(contents),
+            Ok(Transferred::Unchanged) => Err(self.unanswered(ReplyError::WrongQuestion).about(zone)),
             Err(error) => Err(error.about(zone)),
         }
     }
@@ -139,7 +138,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not come whole, does not verify, or the differences do not fit.
-    pub async fn transfer_since(&self, held: Arc<ZoneContents>) -> Result<Outcome, ServerError> {
+    pub async fn transfer_since(&self, held: Arc<ZoneContents>) -> Result<Transferred, ServerError> {
         let transfer = |id| Transfer::incremental(held.clone(), id);
         self.session.transfer(transfer, self.sign_reads()).await.map_err(|error| error.about(held.zone()))
     }
@@ -165,7 +164,7 @@ impl Server {
         }
         let authenticity = match proof {
             None => Authenticity::NotAsked,
-            Some(Ok(form)) => Authenticity::Verified(form),
+            Some(Ok(mac_input)) => Authenticity::Verified(mac_input),
             Some(Err(flaw)) => Authenticity::Unverified(flaw),
         };
         Ok(UpdateReply { rcode: message.rcode(), authenticity, repeated })

@@ -12,15 +12,15 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument as _, Span, info_span};
 
 use super::clock;
-use super::error::{Fault, Sent, ServerError};
+use super::error::{Fault, KeyError, Sent, ServerError};
 use super::lines::{Lines, Lost};
 use super::negotiation::{Negotiation, Step};
-use super::security::{Authentication, Context, Gss, Key, KeyError, gss_tsig};
+use super::security::{Authentication, Context, Gss, Key, gss_tsig};
 use super::tls::Tls;
 use super::trace;
+use crate::dns::WireReader;
 use crate::dns::tkey::{Mode, TkeyError, TkeyQuery};
-use crate::dns::tsig::{self, Answer, Flaw, Form, SignError, Transaction, TsigError};
-use crate::dns::wire::Reader;
+use crate::dns::tsig::{self, Answer, Flaw, MacInput, SignError, Transaction, TsigError};
 use crate::dns::{Message, Name, Rcode, ReplyError, ServerAddress};
 
 mod transfer;
@@ -57,13 +57,13 @@ pub(super) struct Request<'a> {
 /// An answer, and what proves it: nothing where nothing was signed.
 pub(super) struct Reply {
     pub(super) message: Message,
-    pub(super) proof: Option<Result<Form, Flaw<KeyError>>>,
+    pub(super) proof: Option<Result<MacInput, Flaw<KeyError>>>,
     /// Whether the server may have got the request before, and answered it then.
     pub(super) repeated: bool,
 }
 
 /// The answer to a request as it came.
-struct Arrival {
+struct SignedAnswer {
     octets: Vec<u8>,
     signed: Signed,
     repeated: bool,
@@ -73,7 +73,7 @@ struct Arrival {
 type Signed = Option<(Key, Transaction)>;
 
 /// A failed attempt.
-type Failure = (Sent, Fault);
+type FailedAttempt = (Sent, Fault);
 
 /// Connection and security context of one server.
 pub(super) struct Session {
@@ -85,7 +85,7 @@ pub(super) struct Session {
     failed_negotiations: AtomicU64,
     clock_skew: Mutex<Option<i64>>,
     /// How answers are tied to their requests, once that was told.
-    form: Mutex<Option<Form>>,
+    mac_input: Mutex<Option<MacInput>>,
     /// When a security context was last asked after because of a refusal that nothing proves.
     pub(super) asked_after: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -100,7 +100,7 @@ impl Session {
             negotiations: AtomicU64::new(0),
             failed_negotiations: AtomicU64::new(0),
             clock_skew: Mutex::new(None),
-            form: Mutex::new(None),
+            mac_input: Mutex::new(None),
             asked_after: tokio::sync::Mutex::new(None),
         }
     }
@@ -145,7 +145,7 @@ impl Session {
     async fn verified(self: &Arc<Self>, request: &Request<'_>) -> Result<Reply, ServerError> {
         let mut renegotiated = false;
         loop {
-            let Arrival { octets, signed, repeated } =
+            let SignedAnswer { octets, signed, repeated } =
                 self.ask(request).await.map_err(|failure| self.error(failure))?;
             let answered = |fault| self.error((Sent::Answered, fault));
             let unread = |error| self.error((Sent::Unknown, Fault::Malformed(error)));
@@ -155,9 +155,9 @@ impl Session {
             match transaction.verify(&mut key, &octets, clock::now()).map_err(unread)? {
                 Answer::Verified(verified) => {
                     *lock(&self.clock_skew) = Some(verified.skew());
-                    let form = verified.form();
-                    self.tell_form(form);
-                    return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(form)), repeated });
+                    let mac_input = verified.mac_input();
+                    self.tell_mac_input(mac_input);
+                    return Ok(Reply { message: verified.into_inner(), proof: Some(Ok(mac_input)), repeated });
                 }
                 Answer::Unverified(_, Flaw::Rejected { error, .. }) if !renegotiated && self.forgets(&key, error) => {
                     renegotiated = true;
@@ -180,8 +180,8 @@ impl Session {
     }
 
     /// How the server signs its answers, once one has verified.
-    pub(super) fn form(&self) -> Option<Form> {
-        *lock(&self.form)
+    pub(super) fn mac_input(&self) -> Option<MacInput> {
+        *lock(&self.mac_input)
     }
 
     /// The name of the context in use.
@@ -198,9 +198,9 @@ impl Session {
     }
 
     /// Says how the server signs, when that is known and when it changes.
-    fn tell_form(&self, form: Form) {
-        if lock(&self.form).replace(form) != Some(form) {
-            tracing::info!(server = %self.address(), "signed answers verify: {form}");
+    fn tell_mac_input(&self, mac_input: MacInput) {
+        if lock(&self.mac_input).replace(mac_input) != Some(mac_input) {
+            tracing::info!(server = %self.address(), "signed answers verify: {mac_input}");
         }
     }
 
@@ -218,7 +218,7 @@ impl Session {
     }
 
     /// Asks the server to delete a security context (RFC 2930 §4.2).
-    async fn delete(&self, context: Arc<Context>) -> Result<Arrival, Failure> {
+    async fn delete(&self, context: Arc<Context>) -> Result<SignedAnswer, FailedAttempt> {
         let query = TkeyQuery { key: &context.name, algorithm: gss_tsig(), mode: Mode::Delete, key_data: &[] };
         let octets = query.encode(random_id(), clock::now()).map_err(|error| (Sent::Nothing, error.into()))?;
         let request = Request { octets: &octets, signed: true, repeatable: false };
@@ -226,14 +226,14 @@ impl Session {
     }
 
     /// Sends a request with a key that is good, and waits for its answer.
-    async fn ask(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
+    async fn ask(self: &Arc<Self>, request: &Request<'_>) -> Result<SignedAnswer, FailedAttempt> {
         match self.ask_once(request).await {
             Err(failure) if self.has_ended(&failure) => self.ask_once(request).await,
             outcome => outcome,
         }
     }
 
-    async fn ask_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Arrival, Failure> {
+    async fn ask_once(self: &Arc<Self>, request: &Request<'_>) -> Result<SignedAnswer, FailedAttempt> {
         let key = self.key_for(request).await?;
         let _order = match &key {
             Some(key) => key.in_order().await,
@@ -243,7 +243,7 @@ impl Session {
     }
 
     /// One request, signed with this key; over a new connection where the server has closed the one in use.
-    async fn attempt(&self, request: &Request<'_>, key: Option<Key>) -> Result<Arrival, Failure> {
+    async fn attempt(&self, request: &Request<'_>, key: Option<Key>) -> Result<SignedAnswer, FailedAttempt> {
         let id = id_of(request.octets).map_err(|fault| (Sent::Nothing, fault))?;
         let mut losses = 0;
         loop {
@@ -260,7 +260,7 @@ impl Session {
                 Ok(octets) => {
                     trace::received(octets.len());
                     let signed = lock(&signed).take();
-                    return Ok(Arrival { octets, signed, repeated: losses > 0 });
+                    return Ok(SignedAnswer { octets, signed, repeated: losses > 0 });
                 }
                 // A few connections without an answer are the end, so that this comes to one.
                 Err(Lost { sent: Sent::Nothing, closed: true, .. }) => {}
@@ -271,13 +271,13 @@ impl Session {
     }
 
     /// What a request is to be signed with, if at all.
-    async fn key_for(self: &Arc<Self>, request: &Request<'_>) -> Result<Option<Key>, Failure> {
+    async fn key_for(self: &Arc<Self>, request: &Request<'_>) -> Result<Option<Key>, FailedAttempt> {
         if request.signed { self.key().await.map_err(|fault| (Sent::Nothing, fault)) } else { Ok(None) }
     }
 
     /// Whether an attempt failed because the security context has expired or is broken, before anything was sent; it
     /// is dropped then.
-    fn has_ended(&self, failure: &Failure) -> bool {
+    fn has_ended(&self, failure: &FailedAttempt) -> bool {
         let (_, Fault::Sign { key, cause: KeyError::Gss(cause) }) = failure else { return false };
         tracing::info!(server = %self.address(), %key, %cause, "the security context has ended");
         *lock(&self.context) = None;
@@ -375,7 +375,7 @@ impl Session {
         lock(&self.context).clone().filter(|context| !context.remaining().is_zero())
     }
 
-    fn error(&self, (sent, fault): Failure) -> ServerError {
+    fn error(&self, (sent, fault): FailedAttempt) -> ServerError {
         ServerError { server: self.address().clone(), zone: None, sent, fault }
     }
 }
@@ -414,7 +414,7 @@ pub(super) fn random_id() -> u16 {
 }
 
 fn id_of(octets: &[u8]) -> Result<u16, Fault> {
-    Ok(Reader::at(octets, 0).u16()?)
+    Ok(WireReader::at(octets, 0).u16()?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

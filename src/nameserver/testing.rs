@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::clock;
 use super::security::{Authentication, gss_tsig};
 use super::{Server, Settings};
-use crate::dns::message::Rcode;
+use crate::dns::Rcode;
 use crate::dns::tkey::{Mode, TkeyQuery};
 use crate::dns::tsig::testing::{Received, Signing, mac_of, receive};
 use crate::dns::tsig::{BadMac, HmacAlgorithm, HmacKey, Mac};

@@ -87,13 +87,13 @@ impl Batch {
 
 /// Octets of a message with this step alone, before it is signed.
 #[must_use]
-pub fn octets(step: &Step) -> usize {
+pub(super) fn octets(step: &Step) -> usize {
     Growing::with(step).size.octets()
 }
 
 /// The octets that the steps of a message of several may take, and a step that goes alone.
 #[must_use]
-pub const fn room(profile: ServerProfile) -> (usize, usize) {
+pub(super) const fn room(profile: ServerProfile) -> (usize, usize) {
     (profile.message_octets() - TSIG_OCTETS, profile.group_octets() - TSIG_OCTETS)
 }
 

@@ -13,7 +13,7 @@ use super::protected::Infrastructure;
 use super::reason::Reason;
 use super::registry::{Pattern, describe, registry_after, speaks_for};
 use super::step::{Copies, Op, Planned};
-use crate::dns::zone::RrsetRef;
+use crate::dns::RrsetRef;
 use crate::dns::{Name, Rdata, RecordType, ServerProfile, Ttl, ZoneContents, ZoneName};
 
 /// What a part is planned against.

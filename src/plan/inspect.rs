@@ -15,7 +15,7 @@ use super::reason::{Reason, Refusal};
 use super::registry::{may_speak_for, owned_candidates};
 use super::step::{Copies, plan};
 use crate::api::Changes;
-use crate::dns::zone::RrsetRef;
+use crate::dns::RrsetRef;
 use crate::dns::{Name, RecordType, Ttl, Update};
 
 /// A record set at a name.

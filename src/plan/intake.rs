@@ -27,9 +27,9 @@ pub struct Change {
     /// The zone that the name belongs to.
     pub zone: Option<ZoneName>,
     /// RDATA that an earlier update, whose outcome is not known to be success, may have left, the first guess first;
-    /// see [`Unsettled`].
+    /// see [`UnknownFates`].
     ///
-    /// [`Unsettled`]: super::unsettled::Unsettled
+    /// [`UnknownFates`]: super::unknown_fates::UnknownFates
     pub accepted: Vec<Vec<Rdata>>,
     /// Why it cannot be done, as far as the request alone tells.
     pub problem: Option<Reason>,

@@ -10,8 +10,8 @@ use super::canonical::canonical_targets;
 use super::hidden::{Hiding, Shown};
 use super::protected::Infrastructure;
 use crate::api::Endpoint;
-use crate::dns::zone::{Page, RrsetRef};
 use crate::dns::{Name, ZoneContents, ZoneName};
+use crate::dns::{Page, RrsetRef};
 
 /// The list of one zone as it was last written, each page as a `T`.
 #[derive(Debug)]

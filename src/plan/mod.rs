@@ -2,44 +2,43 @@
 
 use crate::dns::{ServerProfile, Ttl, ZoneSet};
 
-pub mod adjust;
+mod adjust;
 pub mod alias;
-pub mod batch;
+mod batch;
 pub mod canonical;
 mod decision;
 pub mod delivery;
 #[cfg(test)]
 pub(crate) mod fake_zone;
-pub mod group;
+mod group;
 mod hidden;
 pub mod inspect;
-pub mod intake;
+mod intake;
 pub mod keep_alive;
-pub mod listing;
+mod listing;
 pub mod ownership;
 mod portion;
-pub mod protected;
-pub mod reason;
-pub mod register;
+mod protected;
+mod quarantine;
+mod reason;
 mod registry;
-pub mod rejected;
-pub mod step;
+mod standing;
+mod step;
 #[cfg(test)]
 mod tests;
-pub mod unsettled;
+mod unknown_fates;
 
 pub use adjust::{Adjusted, adjust};
 pub use batch::{Batch, Indexed, Limits, pack};
-pub use delivery::Delivery;
 pub use group::{Group, Grouped, Part, group};
 pub use intake::{Change, Kind, Wanted, intake};
 pub use listing::{Listing, list};
 pub use protected::{Protected, ProtectedName, Protection};
+pub use quarantine::{Quarantine, Triage};
 pub use reason::{Reason, Refusal};
-pub use register::Register;
-pub use rejected::{Admitted, Rejected};
+pub use standing::Standing;
 pub use step::{Copies, Op, Planned, Step, plan};
-pub use unsettled::Unsettled;
+pub use unknown_fates::UnknownFates;
 
 /// What the configuration says about planning.
 #[derive(Debug, Clone)]

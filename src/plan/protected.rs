@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::canonical::canonical_name;
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 use crate::dns::{Name, Rdata, RecordType, ZoneContents, ZoneName, ZoneSet};
 
 /// Active Directory's own subtrees.
@@ -144,7 +144,7 @@ impl Infrastructure {
 
 /// The name in RDATA after `skip` octets.
 pub(super) fn host(rdata: &Rdata, skip: usize) -> Option<Name> {
-    Reader::at(rdata.as_wire(), skip).name().ok()
+    WireReader::at(rdata.as_wire(), skip).name().ok()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::canonical::{canonical_form, canonical_targets};
 use super::intake::{Change, Kind};
 use super::ownership::{Claim, claim};
 use super::reason::Reason;
+use crate::dns::RrsetRef;
 use crate::dns::presentation::SUPPORTED;
-use crate::dns::zone::RrsetRef;
 use crate::dns::{Name, Rdata, RecordType};
 
 /// Whether a registry TXT speaks for a record: by its `ownedRecord` label, and by the type in its name where it has one.

@@ -75,7 +75,7 @@ struct World(BTreeMap<crate::dns::ZoneName, ZoneContents>);
 
 /// What became of an apply.
 #[derive(Debug, Default)]
-struct Outcome {
+struct Applied {
     refused: Vec<Refusal>,
     failed: usize,
     batches: Vec<Batch>,
@@ -111,16 +111,16 @@ impl World {
     }
 
     /// One apply against what this world holds.
-    fn apply(&mut self, changes: &Changes, policy: &Policy) -> Outcome {
+    fn apply(&mut self, changes: &Changes, policy: &Policy) -> Applied {
         let copies = self.copies();
         self.apply_from(changes, &copies, policy)
     }
 
     /// One apply, planned from `copies`.
-    fn apply_from(&mut self, changes: &Changes, copies: &Copies, policy: &Policy) -> Outcome {
+    fn apply_from(&mut self, changes: &Changes, copies: &Copies, policy: &Policy) -> Applied {
         let (changes, refused) = intake(changes, policy);
         let grouped = group(changes, policy);
-        let mut outcome = Outcome { refused, ..Outcome::default() };
+        let mut outcome = Applied { refused, ..Applied::default() };
         outcome.refused.extend(grouped.refused);
         let (mut steps, mut ordered) = (BTreeMap::new(), Vec::new());
         for (index, group) in grouped.groups.iter().enumerate() {
@@ -156,7 +156,7 @@ impl World {
     }
 }
 
-fn reasons(outcome: &Outcome) -> Vec<&Reason> {
+fn reasons(outcome: &Applied) -> Vec<&Reason> {
     let own = |refusal: &&Refusal| !matches!(refusal.reason, Reason::GoesWith { .. });
     outcome.refused.iter().filter(own).map(|refusal| &refusal.reason).collect()
 }
@@ -254,7 +254,7 @@ fn expected(want: &Wants) -> BTreeMap<(String, String), Vec<String>> {
     state
 }
 
-fn is_well_formed(outcome: &Outcome, policy: &Policy) {
+fn is_well_formed(outcome: &Applied, policy: &Policy) {
     let mut seen = BTreeSet::new();
     for batch in &outcome.batches {
         let zone = &batch.steps[0].step.zone;

@@ -18,8 +18,8 @@ use super::{Cause, Failure};
 use crate::api::Changes;
 use crate::dns::{Name, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
-use crate::plan::delivery::{self, Command, Fate, Note, Outcome, Request};
-use crate::plan::{self, Batch, Copies, Delivery, Planned, Policy, Step};
+use crate::plan::delivery::{self, Command, Delivery, Fate, Note, Outcome, Request};
+use crate::plan::{self, Batch, Copies, Planned, Policy, Step};
 
 /// A question that is not answered is asked so often.
 const QUESTIONS: usize = 3;
@@ -73,15 +73,15 @@ impl<'a, A: Authority> Apply<'a, A> {
     pub(super) async fn run(mut self, changes: &Changes, memory: &mut Memory, now: SystemTime) -> Applied {
         let policy = self.means.policy;
         let (mut changes, refused) = plan::intake(changes, policy);
-        memory.unsettled.expire(now);
-        memory.unsettled.accept(&mut changes);
+        memory.unknown_fates.expire(now);
+        memory.unknown_fates.accept(&mut changes);
         let grouped = plan::group(changes, policy);
         for plan::Refusal { name, rtype, reason, .. } in &grouped.left_out {
             warn!(name, r#type = rtype, "left out: {reason}");
         }
         let copy = |zone: &ZoneName| Some((zone.clone(), self.means.authority.copy(&self.pin, zone)?));
         let copies: Copies = policy.zones.iter().filter_map(copy).collect();
-        let (ledger, held_back) = memory.admit(grouped.groups, &copies, now);
+        let (ledger, held_back) = memory.triage(grouped.groups, &copies, now);
         let mut delivery = Delivery::new(policy, copies, ledger);
         self.deliver(&mut delivery).await;
         let (ledger, copies, stopped) = delivery.close();

@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) denied: BTreeSet<Name>,
     pub(super) denies_all: bool,
     /// How the next messages with operations go wrong, by their number.
-    pub(super) faults: BTreeMap<usize, Fault>,
+    pub(super) faults: BTreeMap<usize, Misbehaviour>,
     /// Stores nothing, and says NOERROR, as Samba's BIND9_DLZ does beside a wildcard.
     pub(super) loses_updates: bool,
     /// Takes what a wildcard would answer for what is there, as Samba's BIND9_DLZ does.
@@ -49,7 +49,7 @@ pub(super) struct World {
 
 /// How a message goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum Misbehaviour {
     /// It is applied, and the answer is lost.
     AnswerLost,
     /// It is lost.
@@ -115,21 +115,21 @@ impl World {
         }
         Ok(match self.faults.remove(&number) {
             None => self.apply(update),
-            Some(Fault::AnswerLost) => {
+            Some(Misbehaviour::AnswerLost) => {
                 self.apply(update);
                 Fate::Unknown(found(Cause::ServerUnreachable))
             }
-            Some(Fault::MessageLost) => Fate::Unknown(found(Cause::ServerUnreachable)),
-            Some(Fault::FailsAfterwards) => {
+            Some(Misbehaviour::MessageLost) => Fate::Unknown(found(Cause::ServerUnreachable)),
+            Some(Misbehaviour::FailsAfterwards) => {
                 self.apply(update);
                 Fate::Denied { failure: found(Cause::ServerFailed), maybe_applied: true }
             }
-            Some(Fault::Unverifiable) => match self.apply(update) {
+            Some(Misbehaviour::Unverifiable) => match self.apply(update) {
                 Fate::Applied => Fate::Unverified(found(Cause::UnverifiedReply)),
                 other => other,
             },
-            Some(Fault::Forged) => Fate::Unverified(found(Cause::UnverifiedReply)),
-            Some(Fault::Unreachable) => return Err(found(Cause::ServerUnreachable)),
+            Some(Misbehaviour::Forged) => Fate::Unverified(found(Cause::UnverifiedReply)),
+            Some(Misbehaviour::Unreachable) => return Err(found(Cause::ServerUnreachable)),
         })
     }
 

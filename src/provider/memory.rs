@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use super::status::Rejection;
 use super::{Cause, Failure};
 use crate::plan::delivery::{Ledger, State, Verdict};
-use crate::plan::{Change, Copies, Group, Kind, Refusal, Rejected, Unsettled};
+use crate::plan::{Change, Copies, Group, Kind, Quarantine, Refusal, UnknownFates};
 
 /// What is kept from one apply to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Groups that were rejected, with what was told of each.
-    pub(super) rejected: Rejected<Vec<Rejection>>,
+    pub(super) quarantine: Quarantine<Vec<Rejection>>,
     /// Updates that may have left either value; for callers that never read the zone.
-    pub(super) unsettled: Unsettled,
+    pub(super) unknown_fates: UnknownFates,
 }
 
 /// What is not tried in this apply.
@@ -25,19 +25,19 @@ pub(super) struct HeldBack {
 
 impl Memory {
     /// Sorts the groups of an apply; those that were rejected before go alone, or not at all yet.
-    pub(super) fn admit(
+    pub(super) fn triage(
         &mut self,
         groups: Vec<Group>,
         copies: &Copies,
         now: SystemTime,
     ) -> (Ledger<Failure>, HeldBack) {
-        let admitted = self.rejected.admit(groups, copies, now);
+        let triage = self.quarantine.triage(groups, copies, now);
         let mut held_back = HeldBack::default();
-        for (group, told) in admitted.held_back {
+        for (group, told) in triage.held_back {
             held_back.rejections.extend(told);
             held_back.changes.extend(group.changes().cloned());
         }
-        (Ledger::new(admitted.alone, admitted.together), held_back)
+        (Ledger::new(triage.alone, triage.together), held_back)
     }
 
     /// Keeps what the next apply must know, and returns everything that was rejected.
@@ -52,14 +52,14 @@ impl Memory {
         for (group, state, was_guessed) in ledger.close() {
             let mut is_refuted = false;
             match state {
-                State::Done => self.rejected.settle(group),
+                State::Done => self.quarantine.release(group),
                 State::Failed(verdict) => {
                     let told = told(group, verdict);
                     let by_prerequisite = |told: &Rejection| told.failure.cause == Cause::PrerequisiteFailed;
                     is_refuted = was_guessed && told.iter().all(by_prerequisite);
                     rejections.extend_from_slice(&told);
                     if is_guilty(verdict) {
-                        self.rejected.reject(group, told, copies, now);
+                        self.quarantine.reject(group, told, copies, now);
                     }
                 }
                 State::Open => {}
@@ -67,14 +67,14 @@ impl Memory {
             for change in group.changes() {
                 let is_wrong_guess = is_refuted && matches!(change.kind, Kind::Create(_));
                 if state == State::Done || is_wrong_guess {
-                    self.unsettled.settle(change);
+                    self.unknown_fates.forget(change);
                 } else {
-                    self.unsettled.keep(change, now);
+                    self.unknown_fates.keep(change, now);
                 }
             }
         }
-        held_back.changes.iter().for_each(|change| self.unsettled.keep(change, now));
-        self.unsettled.expire(now);
+        held_back.changes.iter().for_each(|change| self.unknown_fates.keep(change, now));
+        self.unknown_fates.expire(now);
         rejections
     }
 }

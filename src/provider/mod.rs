@@ -9,23 +9,23 @@ use crate::metrics::Gauges;
 
 mod apply;
 pub mod authority;
-pub mod failure;
+mod failure;
 #[cfg(test)]
 mod fake;
 mod keep_alive;
 mod list;
 mod memory;
-pub mod servers;
-pub mod service;
+mod servers;
+mod service;
 pub mod status;
 #[cfg(test)]
 mod tests;
 
-pub use failure::{Cause, Failure};
+pub use failure::{Cause, Failure, chain};
 pub(crate) use list::off_the_runtime;
 pub use servers::{Servers, ServersSettings};
 pub use service::{Service, ServiceSettings};
-pub use status::{Rejection, Status};
+use status::{Rejection, Status};
 
 /// What ExternalDNS can ask of a provider. Both front ends speak to this trait only.
 pub trait Provider: Send + Sync + 'static {

@@ -12,7 +12,7 @@ use super::authority::{Authority, Seen};
 use super::status::{ServerStatus, ZoneStatus, seconds};
 use super::{Cause, Failure};
 use crate::config::ReadMode;
-use crate::dns::tsig::Form;
+use crate::dns::tsig::MacInput;
 use crate::dns::{
     Name, Operation, Rcode, RecordType, ReplyError, ServerAddress, ServerProfile, Update, ZoneContents, ZoneName,
 };
@@ -114,7 +114,7 @@ impl Servers {
         if reply.rcode != Rcode::SERVFAIL {
             return None;
         }
-        if server.form() == Some(Form::Samba) {
+        if server.mac_input() == Some(MacInput::Samba) {
             return Some((Cause::RefusedByPolicy, "which is how Samba's internal DNS refuses"));
         }
         let may_be_samba = matches!(self.settings.profile, ServerProfile::Auto | ServerProfile::Samba);
@@ -261,7 +261,7 @@ impl Authority for Servers {
                             continue;
                         }
                     }
-                    if reply.rcode == Rcode::SERVFAIL && server.form().is_none() {
+                    if reply.rcode == Rcode::SERVFAIL && server.mac_input().is_none() {
                         // Whatever comes of it: a signed answer shows whether this is Samba.
                         let _ = server.soa(&update.zone).await;
                     }

@@ -22,7 +22,7 @@ use crate::config::{KeepAlive, ReadMode};
 use crate::dns::{ZoneContents, ZoneName};
 use crate::gss::Credential;
 use crate::metrics::{Gauges, Metrics, ServerGauges, ZoneGauges};
-use crate::plan::{self, Policy, Register};
+use crate::plan::{self, Policy, Standing};
 
 /// The part of a request's time in which zones are read; in the rest their list is made and sent.
 const READING: f64 = 5.0 / 6.0;
@@ -65,8 +65,8 @@ pub(super) struct Inner<A> {
 }
 
 struct State {
-    rejected: Register<RecordKey, Failure>,
-    dropped: Register<RecordKey, Failure>,
+    rejected: Standing<RecordKey, Failure>,
+    dropped: Standing<RecordKey, Failure>,
     unready: Vec<Failure>,
     last_apply: BTreeMap<ZoneName, SystemTime>,
     history: History,
@@ -90,8 +90,8 @@ impl<A: Authority> Service<A> {
     ) -> Self {
         let not_checked = Failure::new(Cause::ServerUnreachable, "the servers have not been asked yet");
         let state = State {
-            rejected: Register::default(),
-            dropped: Register::default(),
+            rejected: Standing::default(),
+            dropped: Standing::default(),
             unready: vec![not_checked],
             last_apply: BTreeMap::new(),
             history: History::default(),
@@ -252,7 +252,7 @@ impl<A: Authority> Inner<A> {
     fn listed(&self) {
         // While an apply holds it, something is asked for.
         if let Ok(mut memory) = self.memory.try_lock() {
-            memory.rejected.listed();
+            memory.quarantine.listed();
             self.state().rejected.listed();
         }
     }
@@ -268,12 +268,12 @@ impl<A: Authority> Inner<A> {
     }
 }
 
-fn entries(register: &Register<RecordKey, Failure>) -> impl Iterator<Item = (&RecordKey, &Failure)> {
-    register.iter().map(|(record, failure, _)| (record, failure))
+fn entries(standing: &Standing<RecordKey, Failure>) -> impl Iterator<Item = (&RecordKey, &Failure)> {
+    standing.iter().map(|(record, failure, _)| (record, failure))
 }
 
-fn status_entries(register: &Register<RecordKey, Failure>) -> Vec<StatusEntry> {
-    register.iter().map(|(record, failure, since)| StatusEntry::new(record, failure, since)).collect()
+fn status_entries(standing: &Standing<RecordKey, Failure>) -> Vec<StatusEntry> {
+    standing.iter().map(|(record, failure, since)| StatusEntry::new(record, failure, since)).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "/status tells since when an entry stands, and back-off goes by it")]

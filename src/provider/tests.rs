@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{FakeAuthority, Fault};
+use super::fake::{FakeAuthority, Misbehaviour};
 use super::*;
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::config::{KeepAlive, ReadMode};
@@ -307,7 +307,7 @@ async fn without_prerequisites_a_create_deletes_nothing_that_equals_an_earlier_v
         world.authority.world().is_readable = false;
         let of = |target| record(&format!("h0.{ZONE}"), "A", target).into_iter().take(1).collect::<Vec<_>>();
         world.put(&format!("h0.{ZONE}"), "A", "192.0.2.1");
-        world.authority.world().faults.insert(0, Fault::Unreachable);
+        world.authority.world().faults.insert(0, Misbehaviour::Unreachable);
         let update = Changes { update_old: of("192.0.2.1"), update_new: of("192.0.2.2"), ..Changes::default() };
         assert!(world.apply(&update).await.is_err());
         let _ = world.apply(&Changes { create: of("192.0.2.3"), ..Changes::default() }).await;
@@ -322,7 +322,7 @@ async fn an_update_that_failed_in_an_unread_zone_may_return_as_a_create() {
     world.authority.world().is_readable = false;
     assert_eq!(world.apply(&hosts(0..1)).await.unwrap(), []);
     let (old, new) = (hosts(0..1).create, record(&format!("h0.{ZONE}"), "A", "192.0.2.50"));
-    world.authority.world().faults.insert(0, Fault::Unreachable);
+    world.authority.world().faults.insert(0, Misbehaviour::Unreachable);
     world.authority.take_changing();
     let update = Changes { update_old: old, update_new: new.clone(), ..Changes::default() };
     assert!(world.apply(&update).await.is_err());
@@ -362,7 +362,9 @@ async fn what_is_asked_twice_is_done_once() {
 
 #[tokio::test]
 async fn a_fault_in_the_middle_is_decided_by_what_dns_holds() {
-    for fault in [Fault::AnswerLost, Fault::MessageLost, Fault::FailsAfterwards, Fault::Unverifiable] {
+    for fault in
+        [Misbehaviour::AnswerLost, Misbehaviour::MessageLost, Misbehaviour::FailsAfterwards, Misbehaviour::Unverifiable]
+    {
         for is_readable in [true, false] {
             let world = world();
             world.service.records().await.unwrap();
@@ -378,7 +380,7 @@ async fn a_fault_in_the_middle_is_decided_by_what_dns_holds() {
 #[tokio::test]
 async fn defect_30_a_forged_success_is_not_believed() {
     let world = world();
-    world.authority.world().faults.insert(0, Fault::Forged);
+    world.authority.world().faults.insert(0, Misbehaviour::Forged);
     let rejections = world.reconcile(&hosts(0..3)).await.unwrap();
     assert_eq!(causes(&rejections), BTreeMap::from([("unverified_reply", 6)]));
     assert_eq!(world.held().len(), 0);
@@ -473,7 +475,7 @@ async fn what_comes_with_a_wildcard_is_read_back_even_where_there_was_none() {
 async fn a_read_back_whose_answer_is_lost_is_asked_for_again() {
     let world = world_with(|settings| settings.read = ReadMode::None);
     world.authority.world().is_readable = false;
-    world.authority.world().faults.insert(0, Fault::AnswerLost);
+    world.authority.world().faults.insert(0, Misbehaviour::AnswerLost);
     world.authority.world().lost_questions = 2;
     assert_eq!(world.apply(&hosts(0..1)).await.unwrap(), []);
     assert_eq!(world.authority.take_changing().len(), 1);
@@ -481,12 +483,12 @@ async fn a_read_back_whose_answer_is_lost_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_message_that_is_lost_twice_is_decided_by_what_dns_holds() {
-    for (fault, rejected) in [(Fault::AnswerLost, 0), (Fault::MessageLost, 2)] {
+    for (fault, rejected) in [(Misbehaviour::AnswerLost, 0), (Misbehaviour::MessageLost, 2)] {
         for is_readable in [true, false] {
             let world = world();
             world.service.records().await.unwrap();
             world.authority.world().is_readable = is_readable;
-            world.authority.world().faults.extend([(0, Fault::MessageLost), (1, fault)]);
+            world.authority.world().faults.extend([(0, Misbehaviour::MessageLost), (1, fault)]);
             let rejections = world.apply(&hosts(0..1)).await.unwrap();
             assert_eq!(rejections.len(), rejected, "{fault:?}, readable: {is_readable}");
             assert_eq!(world.held().len(), 2 - rejected, "{fault:?}, readable: {is_readable}");
@@ -499,7 +501,7 @@ async fn a_message_that_is_lost_twice_is_decided_by_what_dns_holds() {
 async fn after_three_lost_messages_in_a_row_the_rest_is_not_sent() {
     let world = world();
     world.service.records().await.unwrap();
-    world.authority.world().faults.extend((0..1000).map(|number| (number, Fault::MessageLost)));
+    world.authority.world().faults.extend((0..1000).map(|number| (number, Misbehaviour::MessageLost)));
     let rejections = world.apply(&hosts(0..1000)).await.unwrap();
     assert_eq!(causes(&rejections), BTreeMap::from([("server_unreachable", 2000)]));
     assert_eq!(world.authority.take_changing().len(), 3);
@@ -561,14 +563,14 @@ async fn two_lists_without_an_apply_end_what_was_rejected() {
     assert_eq!(world.service.status().rejected.len(), 0);
 }
 
-fn faults() -> impl Strategy<Value = BTreeMap<usize, Fault>> {
+fn faults() -> impl Strategy<Value = BTreeMap<usize, Misbehaviour>> {
     let fault = prop::sample::select(vec![
-        Fault::AnswerLost,
-        Fault::MessageLost,
-        Fault::FailsAfterwards,
-        Fault::Unverifiable,
-        Fault::Forged,
-        Fault::Unreachable,
+        Misbehaviour::AnswerLost,
+        Misbehaviour::MessageLost,
+        Misbehaviour::FailsAfterwards,
+        Misbehaviour::Unverifiable,
+        Misbehaviour::Forged,
+        Misbehaviour::Unreachable,
     ]);
     prop::collection::btree_map(0_usize..12, fault, 0..4)
 }

@@ -17,9 +17,10 @@ use super::proto::{
     GetDomainFilterRequest, RecordsRequest, RecordsResponse, RejectedRecord,
 };
 use super::status::codes;
-use crate::api::endpoint::ProviderSpecificProperty;
+use crate::api::ProviderSpecificProperty;
 use crate::api::{Changes, DomainFilter, Endpoint};
-use crate::provider::{Failure, Provider, Rejection};
+use crate::provider::status::Rejection;
+use crate::provider::{Failure, Provider};
 
 /// Endpoints in one message: a page of usual ones takes a tenth of the 4 MiB that clients accept unless told otherwise.
 const PAGE: usize = 1000;

@@ -27,8 +27,9 @@ use super::page;
 use super::status::codes;
 use crate::api::{Changes, Endpoint};
 use crate::metrics::Metrics;
-use crate::provider::failure::chain;
-use crate::provider::{Cause, Failure, Provider, Rejection, Status, off_the_runtime};
+use crate::provider::chain;
+use crate::provider::status::{Rejection, Status};
+use crate::provider::{Cause, Failure, Provider, off_the_runtime};
 
 /// Compared octet for octet by ExternalDNS.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/external.dns.webhook+json;version=1");
@@ -68,19 +69,19 @@ async fn records<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: R
             Err(failure) => refuse(&failure),
         },
         Method::POST => webhook.apply_changes(request.into_body()).await.unwrap_or_else(IntoResponse::into_response),
-        _ => Refused::Method(request.into_parts().0.method).into_response(),
+        _ => CallError::Method(request.into_parts().0.method).into_response(),
     }
 }
 
 async fn adjust_endpoints<P: Provider>(State(webhook): State<Arc<Webhook<P>>>, request: Request) -> Response {
     if *request.method() != Method::POST {
-        return Refused::Method(request.into_parts().0.method).into_response();
+        return CallError::Method(request.into_parts().0.method).into_response();
     }
     match webhook.bodies.read(request.into_body()).await {
         Ok(octets) => {
             off_the_runtime(move || webhook.adjusted(octets)).await.unwrap_or_else(|failure| refuse(&failure))
         }
-        Err(error) => Refused::Body(error).into_response(),
+        Err(error) => CallError::Body(error).into_response(),
     }
 }
 
@@ -134,7 +135,7 @@ fn since_1970() -> u64 {
 }
 
 impl<P: Provider> Webhook<P> {
-    async fn apply_changes(&self, body: Body) -> Result<Response, Refused> {
+    async fn apply_changes(&self, body: Body) -> Result<Response, CallError> {
         let octets = self.bodies.read(body).await?;
         let changes: Changes = off_the_runtime(move || decode(&octets)).await??;
         let rejections = self.provider.apply_changes(changes).await?;
@@ -142,7 +143,7 @@ impl<P: Provider> Webhook<P> {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let rejected: Vec<_> = rejections.iter().map(RejectedRecord::from).collect();
-        Ok(json(StatusCode::INTERNAL_SERVER_ERROR, JSON, &Rejected { rejected }))
+        Ok(json(StatusCode::INTERNAL_SERVER_ERROR, JSON, &RejectedBody { rejected }))
     }
 
     /// The answer to `GET /records`, measured.
@@ -177,7 +178,7 @@ impl<P: Provider> Webhook<P> {
 
 /// What is not answered as asked.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+enum CallError {
     #[error("the request body is not the JSON that it should be")]
     Json(#[from] serde_json::Error),
     #[error("the method {0} has no meaning here")]
@@ -188,7 +189,7 @@ enum Refused {
     Failure(#[from] Failure),
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for CallError {
     fn into_response(self) -> Response {
         match &self {
             Self::Failure(failure) => refuse(failure),
@@ -210,19 +211,19 @@ struct Error {
 
 /// The answer to what stops a whole call.
 pub(super) fn refuse(failure: &Failure) -> Response {
-    json(codes(failure.cause).http, JSON, &Refusal::from(failure))
+    json(codes(failure.cause).http, JSON, &FailureBody::from(failure))
 }
 
 /// A failure, for whoever looks at the answer; ExternalDNS does not.
 #[derive(Serialize)]
-struct Refusal<'a> {
+struct FailureBody<'a> {
     cause: &'static str,
     sentence: &'static str,
     detail: &'a str,
     remedy: &'static str,
 }
 
-impl<'a> From<&'a Failure> for Refusal<'a> {
+impl<'a> From<&'a Failure> for FailureBody<'a> {
     fn from(failure: &'a Failure) -> Self {
         let cause = failure.cause;
         Self { cause: cause.label(), sentence: cause.sentence(), detail: &failure.detail, remedy: cause.remedy() }
@@ -230,7 +231,7 @@ impl<'a> From<&'a Failure> for Refusal<'a> {
 }
 
 #[derive(Serialize)]
-struct Rejected<'a> {
+struct RejectedBody<'a> {
     rejected: Vec<RejectedRecord<'a>>,
 }
 
@@ -240,7 +241,7 @@ struct RejectedRecord<'a> {
     name: &'a str,
     r#type: &'a str,
     #[serde(flatten)]
-    failure: Refusal<'a>,
+    failure: FailureBody<'a>,
 }
 
 impl<'a> From<&'a Rejection> for RejectedRecord<'a> {
@@ -257,10 +258,10 @@ impl<'a> From<&'a Rejection> for RejectedRecord<'a> {
 /// A list of endpoints as Go writes it: `null` is an empty one.
 #[derive(Default, serde::Deserialize)]
 #[serde(transparent)]
-struct Endpoints(#[serde(deserialize_with = "crate::api::endpoint::nulls_dropped")] Vec<Endpoint>);
+struct Endpoints(#[serde(deserialize_with = "crate::api::nulls_dropped")] Vec<Endpoint>);
 
 /// Reads JSON; `null` is the zero value, as in Go.
-fn decode<T: DeserializeOwned + Default>(octets: &Octets) -> Result<T, Refused> {
+fn decode<T: DeserializeOwned + Default>(octets: &Octets) -> Result<T, CallError> {
     let value: Option<T> = serde_json::from_slice(octets.as_slice())?;
     Ok(value.unwrap_or_default())
 }

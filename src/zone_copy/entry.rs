@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Asked, Held, ReadKind, Refreshed, Version, Waiting, ZoneCopy};
+use super::{Asked, Base, ReadKind, Refreshed, Version, Waiting, ZoneCopy};
 use crate::dns::Operation;
 
 /// What is known of one zone on one server.
@@ -85,11 +85,11 @@ impl<M: Clone + PartialEq, E: Clone> Entry<M, E> {
     }
 
     /// Notes that a refresh begins, and gives what it starts from.
-    pub(super) fn begin(&mut self, number: u64, strict: bool, waiting: Waiting<E>) -> Option<Held<M>> {
+    pub(super) fn begin(&mut self, number: u64, strict: bool, waiting: Waiting<E>) -> Option<Base<M>> {
         self.refresh = Some(Refresh { number, waiting, strict, outdated: false, later: Vec::new() });
         let proves_nothing = self.moves == Some(false) || (strict && self.moves.is_none());
         let held = self.known.as_ref().map(Known::held)?;
-        Some(Held { doubtful: held.doubtful || proves_nothing, ..held })
+        Some(Base { doubtful: held.doubtful || proves_nothing, ..held })
     }
 
     /// Takes the result of the refresh under way, with the updates that it may have missed.
@@ -173,8 +173,8 @@ impl<M: Clone> Known<M> {
         operations.iter().for_each(|operation| operation.apply_to(contents));
     }
 
-    fn held(&self) -> Held<M> {
+    fn held(&self) -> Base<M> {
         let changed = !Arc::ptr_eq(&self.copy.contents, &self.told.contents);
-        Held { version: self.told.clone(), doubtful: self.doubtful || changed }
+        Base { version: self.told.clone(), doubtful: self.doubtful || changed }
     }
 }

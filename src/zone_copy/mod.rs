@@ -44,7 +44,7 @@ pub trait ZoneSource: Clone + Send + Sync + 'static {
     fn refresh(
         &self,
         zone: &ZoneName,
-        held: Option<Held<Self::Marker>>,
+        held: Option<Base<Self::Marker>>,
     ) -> impl Future<Output = Result<Refreshed<Self::Marker>, Self::Error>> + Send;
 }
 
@@ -59,7 +59,7 @@ pub struct Version<M> {
 
 /// What a refresh starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held<M> {
+pub struct Base<M> {
     /// The version that the source told last, without our own updates since.
     pub version: Version<M>,
     /// Whether the zone may have changed without its marker.
@@ -327,7 +327,7 @@ async fn refresh<S: ZoneSource>(
     known: Shared<S>,
     zone: ZoneName,
     source: S,
-    held: Option<Held<S::Marker>>,
+    held: Option<Base<S::Marker>>,
     (number, told): (u64, watch::Sender<Ended<S::Error>>),
 ) {
     let result = source.refresh(&zone, held).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transfer::Transfers;
-use crate::dns::{Outcome, ServerAddress, ZoneContents, ZoneName};
+use crate::dns::{ServerAddress, Transferred, ZoneContents, ZoneName};
 use crate::nameserver::{Fault, Server, ServerError};
 
 impl Transfers for Server {
@@ -21,7 +21,7 @@ impl Transfers for Server {
         self.transfer(zone).await
     }
 
-    async fn differences(&self, held: Arc<ZoneContents>) -> Result<Outcome, ServerError> {
+    async fn differences(&self, held: Arc<ZoneContents>) -> Result<Transferred, ServerError> {
         self.transfer_since(held).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use super::hidden::{self, Doubt};
-use super::{Held, ReadKind, Refreshed, Version, ZoneSource, transfer};
+use super::{Base, ReadKind, Refreshed, Version, ZoneSource, transfer};
 use crate::dns::{Name, ReplyError, ServerAddress, TransferError, ZoneContents, ZoneName};
 use crate::ldap::{self, Directory, Extent, LdapError};
 use crate::nameserver::{Fault, Server, ServerError};
@@ -144,7 +144,7 @@ impl ZoneSource for Source {
         self.server.address()
     }
 
-    async fn refresh(&self, zone: &ZoneName, held: Option<Held<Marker>>) -> Result<Refreshed<Marker>, SourceError> {
+    async fn refresh(&self, zone: &ZoneName, held: Option<Base<Marker>>) -> Result<Refreshed<Marker>, SourceError> {
         match (&self.directory, self.shared.way) {
             (None, _) | (_, Way::Transfer) => Ok(self.by_transfer(zone, held).await?),
             (Some(directory), Way::Directory) => self.by_directory(directory, zone, held).await,
@@ -165,10 +165,10 @@ impl Source {
         })
     }
 
-    async fn by_transfer(&self, zone: &ZoneName, held: Option<Held<Marker>>) -> Result<Refreshed<Marker>, ServerError> {
+    async fn by_transfer(&self, zone: &ZoneName, held: Option<Base<Marker>>) -> Result<Refreshed<Marker>, ServerError> {
         let held = held.and_then(|held| match held.version {
             Version { contents, marker: Marker::Serial(marker) } => {
-                Some(Held { version: Version { contents, marker }, doubtful: held.doubtful })
+                Some(Base { version: Version { contents, marker }, doubtful: held.doubtful })
             }
             Version { marker: Marker::Change(_), .. } => None,
         });
@@ -181,7 +181,7 @@ impl Source {
         &self,
         directory: &Directory,
         zone: &ZoneName,
-        held: Option<Held<Marker>>,
+        held: Option<Base<Marker>>,
     ) -> Result<Refreshed<Marker>, SourceError> {
         let known = lock(&self.shared.untransferred).get(zone).cloned();
         if known.as_ref() == Some(self.address()) {
@@ -216,7 +216,7 @@ impl Source {
         &self,
         directory: &Directory,
         zone: &ZoneName,
-        held: Option<Held<Marker>>,
+        held: Option<Base<Marker>>,
     ) -> Result<Refreshed<Marker>, SourceError> {
         let doubtful = held.as_ref().is_some_and(|held| held.doubtful);
         let known = held.as_ref().map(|held| Arc::clone(&held.version.contents));

@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use super::transfer::Transfers;
 use super::*;
-use crate::dns::{Name, Operation, Outcome, Rdata, RecordType, Ttl};
+use crate::dns::{Name, Operation, Rdata, RecordType, Transferred, Ttl};
 
 /// What a scripted server was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ enum Asked {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum Misbehaviour {
     Refused,
     NoDifferences,
     Defect,
@@ -27,37 +27,37 @@ struct Server {
     address: ServerAddress,
     version: Mutex<ZoneContents>,
     asked: Mutex<Vec<Asked>>,
-    faults: Mutex<VecDeque<Fault>>,
+    faults: Mutex<VecDeque<Misbehaviour>>,
     /// Whole transfers take their version, then wait for this.
     gate: Option<Notify>,
 }
 
 impl ZoneSource for Arc<Server> {
     type Marker = u32;
-    type Error = Fault;
+    type Error = Misbehaviour;
 
     fn address(&self) -> &ServerAddress {
         &self.address
     }
 
-    async fn refresh(&self, zone: &ZoneName, held: Option<Held<u32>>) -> Result<Refreshed<u32>, Fault> {
+    async fn refresh(&self, zone: &ZoneName, held: Option<Base<u32>>) -> Result<Refreshed<u32>, Misbehaviour> {
         transfer::refresh(self, zone, held).await
     }
 }
 
 impl Transfers for Arc<Server> {
-    type Error = Fault;
+    type Error = Misbehaviour;
 
     fn address(&self) -> &ServerAddress {
         &self.address
     }
 
-    async fn serial(&self, _: &ZoneName) -> Result<u32, Fault> {
+    async fn serial(&self, _: &ZoneName) -> Result<u32, Misbehaviour> {
         self.ask(Asked::Serial)?;
         Ok(self.version().serial())
     }
 
-    async fn whole(&self, _: &ZoneName) -> Result<ZoneContents, Fault> {
+    async fn whole(&self, _: &ZoneName) -> Result<ZoneContents, Misbehaviour> {
         self.ask(Asked::Whole)?;
         let version = self.version();
         if let Some(gate) = &self.gate {
@@ -66,15 +66,15 @@ impl Transfers for Arc<Server> {
         Ok(version)
     }
 
-    async fn differences(&self, held: Arc<ZoneContents>) -> Result<Outcome, Fault> {
+    async fn differences(&self, held: Arc<ZoneContents>) -> Result<Transferred, Misbehaviour> {
         self.ask(Asked::Differences { from: held.serial() })?;
         // Differences lead from the version the server once had; from anything else they lead elsewhere.
         assert_eq!(*held, version(held.serial(), &self.hosts_of(held.serial())));
-        Ok(Outcome::Updated(self.version()))
+        Ok(Transferred::Updated(self.version()))
     }
 
-    fn wants_whole(error: &Fault) -> bool {
-        *error == Fault::NoDifferences
+    fn wants_whole(error: &Misbehaviour) -> bool {
+        *error == Misbehaviour::NoDifferences
     }
 }
 
@@ -102,13 +102,13 @@ impl Server {
         *self.version.lock().unwrap() = version(serial, &self.hosts_of(serial));
     }
 
-    fn ask(&self, asked: Asked) -> Result<(), Fault> {
+    fn ask(&self, asked: Asked) -> Result<(), Misbehaviour> {
         self.asked.lock().unwrap().push(asked);
         if asked == Asked::Serial {
             return Ok(());
         }
         let fault = self.faults.lock().unwrap().pop_front();
-        assert!(fault != Some(Fault::Defect), "a defect, as scripted");
+        assert!(fault != Some(Misbehaviour::Defect), "a defect, as scripted");
         fault.map_or(Ok(()), Err)
     }
 
@@ -117,7 +117,7 @@ impl Server {
     }
 
     /// Answers one transfer with this.
-    fn fails_with(&self, fault: Fault) {
+    fn fails_with(&self, fault: Misbehaviour) {
         self.faults.lock().unwrap().push_back(fault);
     }
 }
@@ -185,7 +185,7 @@ async fn the_whole_zone_is_read_where_differences_do_not_lead_on() {
     read(&copies, &server).await;
     server.was_asked();
     server.moves_to(4);
-    server.fails_with(Fault::NoDifferences);
+    server.fails_with(Misbehaviour::NoDifferences);
     assert_eq!(read(&copies, &server).await.kind, ReadKind::Axfr);
     assert_eq!(server.was_asked(), [Asked::Serial, Asked::Differences { from: 3 }, Asked::Whole]);
     server.moves_to(2);
@@ -198,10 +198,10 @@ async fn defect_01_a_failed_read_is_an_error_and_never_the_old_copy() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
     read(&copies, &server).await;
     server.moves_to(2);
-    server.fails_with(Fault::Refused);
+    server.fails_with(Misbehaviour::Refused);
     let failed = copies.read(&zone(), &server, later()).await;
-    assert_eq!(failed, Err(ReadError::Source(Fault::Refused)));
-    assert_eq!(copies.failure(&zone(), &server.address), Some(Fault::Refused));
+    assert_eq!(failed, Err(ReadError::Source(Misbehaviour::Refused)));
+    assert_eq!(copies.failure(&zone(), &server.address), Some(Misbehaviour::Refused));
     assert_eq!(*copies.get(&zone(), &server.address).unwrap().contents, version(1, &[1]));
     read(&copies, &server).await;
     assert_eq!(copies.failure(&zone(), &server.address), None);
@@ -210,7 +210,7 @@ async fn defect_01_a_failed_read_is_an_error_and_never_the_old_copy() {
 #[tokio::test]
 async fn a_read_that_dies_is_an_error_and_the_next_one_starts_afresh() {
     let (copies, server) = (ZoneCopies::new(), Arc::new(Server::new("ns1.test")));
-    server.fails_with(Fault::Defect);
+    server.fails_with(Misbehaviour::Defect);
     assert_eq!(copies.read(&zone(), &server, later()).await, Err(ReadError::BrokenOff));
     assert_eq!(read(&copies, &server).await.kind, ReadKind::Axfr);
 }
@@ -240,7 +240,7 @@ async fn a_zone_that_is_slow_and_never_still_is_listed_as_it_was_at_the_last_tra
         while copies.lock().entries[&key(&zone(), &server.address)].refresh().is_some() {
             tokio::task::yield_now().await;
         }
-        server.faults.lock().unwrap().push_back(Fault::NoDifferences);
+        server.faults.lock().unwrap().push_back(Misbehaviour::NoDifferences);
         server.moves_to(serial + 1);
         copies.apply(&server.address, &adding(100));
         let listed = list(soon()).await.unwrap();
@@ -261,10 +261,10 @@ async fn what_is_doubted_or_could_not_be_refreshed_is_not_listed_at_the_deadline
         if doubted {
             copies.invalidate(&zone(), &server.address);
         } else {
-            server.fails_with(Fault::Refused);
-            assert_eq!(copies.warm(&zone(), &server, later()).await, Err(ReadError::Source(Fault::Refused)));
+            server.fails_with(Misbehaviour::Refused);
+            assert_eq!(copies.warm(&zone(), &server, later()).await, Err(ReadError::Source(Misbehaviour::Refused)));
         }
-        server.fails_with(Fault::NoDifferences);
+        server.fails_with(Misbehaviour::NoDifferences);
         assert_eq!(copies.list(&zone(), &server, soon()).await, Err(ReadError::Deadline));
     }
 }

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::{Held, ReadKind, Refreshed, Version};
-use crate::dns::{Outcome, ServerAddress, ZoneContents, ZoneName, query::is_newer};
+use super::{Base, ReadKind, Refreshed, Version};
+use crate::dns::{ServerAddress, Transferred, ZoneContents, ZoneName, is_newer};
 
 /// A server that transfers zones; clones are the same server.
 pub trait Transfers: Clone + Send + Sync + 'static {
@@ -21,7 +21,7 @@ pub trait Transfers: Clone + Send + Sync + 'static {
     fn whole(&self, zone: &ZoneName) -> impl Future<Output = Result<ZoneContents, Self::Error>> + Send;
 
     /// The zone by its differences to what is held (IXFR).
-    fn differences(&self, held: Arc<ZoneContents>) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
+    fn differences(&self, held: Arc<ZoneContents>) -> impl Future<Output = Result<Transferred, Self::Error>> + Send;
 
     /// Whether [`whole`](Self::whole) may succeed where [`differences`](Self::differences) failed with this error.
     fn wants_whole(error: &Self::Error) -> bool;
@@ -34,7 +34,7 @@ pub trait Transfers: Clone + Send + Sync + 'static {
 pub async fn refresh<T: Transfers>(
     server: &T,
     zone: &ZoneName,
-    held: Option<Held<u32>>,
+    held: Option<Base<u32>>,
 ) -> Result<Refreshed<u32>, T::Error> {
     if let Some(held) = held
         && let Some(refreshed) = from_held(server, zone, held).await?
@@ -51,10 +51,10 @@ pub async fn refresh<T: Transfers>(
 async fn from_held<T: Transfers>(
     server: &T,
     zone: &ZoneName,
-    held: Held<u32>,
+    held: Base<u32>,
 ) -> Result<Option<Refreshed<u32>>, T::Error> {
     let serial = server.serial(zone).await?;
-    let Held { version, doubtful } = held;
+    let Base { version, doubtful } = held;
     if serial == version.marker {
         return Ok((!doubtful).then_some(Refreshed { version, kind: ReadKind::Unchanged }));
     }
@@ -62,9 +62,9 @@ async fn from_held<T: Transfers>(
         return Ok(None);
     }
     match server.differences(version.contents).await {
-        Ok(Outcome::Updated(contents)) => Ok(Some(transferred(contents, ReadKind::Ixfr))),
-        Ok(Outcome::Whole(contents)) => Ok(Some(transferred(contents, ReadKind::Axfr))),
-        Ok(Outcome::Unchanged) => Ok(None),
+        Ok(Transferred::Updated(contents)) => Ok(Some(transferred(contents, ReadKind::Ixfr))),
+        Ok(Transferred::Whole(contents)) => Ok(Some(transferred(contents, ReadKind::Axfr))),
+        Ok(Transferred::Unchanged) => Ok(None),
         Err(error) if T::wants_whole(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use external_dns_rfc2136_webhook::api::{Changes, DomainFilter, Endpoint};
 use external_dns_rfc2136_webhook::metrics::{Gauges, Metrics};
-use external_dns_rfc2136_webhook::provider::{Cause, Failure, Provider, Rejection, Status};
+use external_dns_rfc2136_webhook::provider::status::{Rejection, Status};
+use external_dns_rfc2136_webhook::provider::{Cause, Failure, Provider};
 use external_dns_rfc2136_webhook::server::{self, Health, Limits};
 use tokio::net::TcpListener;
 

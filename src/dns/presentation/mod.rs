@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
-use super::wire::Reader;
+use super::WireReader;
 use super::{Name, NameError, Rdata, RecordType, WireError};
 
 mod fields;
@@ -139,12 +139,12 @@ pub fn render_target(rtype: RecordType, rdata: &Rdata) -> Result<String, RdataEr
     if !SUPPORTED.contains(&rtype) {
         return Err(RdataError::Unsupported(rtype));
     }
-    let mut reader = Reader::at(rdata.as_wire(), 0);
+    let mut reader = WireReader::at(rdata.as_wire(), 0);
     render(rtype, &mut reader).ok().flatten().filter(|_| reader.remaining() == 0).ok_or(RdataError::Malformed(rtype))
 }
 
 /// None where the layout is right but a value in it is not.
-fn render(rtype: RecordType, reader: &mut Reader<'_>) -> Result<Option<String>, WireError> {
+fn render(rtype: RecordType, reader: &mut WireReader<'_>) -> Result<Option<String>, WireError> {
     let rendered = match rtype {
         RecordType::TXT => return text::render(reader),
         RecordType::A => Ipv4Addr::from(reader.array::<4>()?).to_string(),

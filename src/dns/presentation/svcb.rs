@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::fields::Fields;
 use super::{TargetError, text};
 use crate::dns::WireError;
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 
 /// Service parameter keys that have names (RFC 9460 §14.3.2); `keyN` for all others.
 const KEYS: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
@@ -36,7 +36,7 @@ pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Vec<u8>, TargetError> {
     Ok(wire)
 }
 
-pub(super) fn render(reader: &mut Reader<'_>) -> Result<Option<String>, WireError> {
+pub(super) fn render(reader: &mut WireReader<'_>) -> Result<Option<String>, WireError> {
     let mut rendered = format!("{} {}", reader.u16()?, reader.name()?);
     let mut last = None;
     while reader.remaining() > 0 {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
 use crate::dns::{Rdata, WireError};
 
 /// A character-string holds at most this many octets.
@@ -19,11 +19,11 @@ pub fn is_heritage(text: &[u8]) -> bool {
 /// The whole text of a TXT record: its strings joined. None when the octets are no TXT RDATA.
 #[must_use]
 pub fn joined(rdata: &Rdata) -> Option<Vec<u8>> {
-    let mut reader = Reader::at(rdata.as_wire(), 0);
+    let mut reader = WireReader::at(rdata.as_wire(), 0);
     join(&mut reader).ok()
 }
 
-fn join(reader: &mut Reader<'_>) -> Result<Vec<u8>, WireError> {
+fn join(reader: &mut WireReader<'_>) -> Result<Vec<u8>, WireError> {
     let mut text = Vec::with_capacity(reader.remaining());
     loop {
         let length = reader.u8()?;
@@ -53,14 +53,14 @@ pub(super) fn encode(text: &[u8]) -> Vec<u8> {
 }
 
 /// The canonical target of a TXT: bare, unless it is a heritage text, not UTF-8, or would read as quoted strings.
-pub(super) fn render(reader: &mut Reader<'_>) -> Result<Option<String>, WireError> {
+pub(super) fn render(reader: &mut WireReader<'_>) -> Result<Option<String>, WireError> {
     let text = join(reader)?;
     let bare = std::str::from_utf8(&text).ok().filter(|bare| !is_heritage(&text) && unquote_all(bare).is_none());
     Ok(Some(bare.map_or_else(|| quote(&text), str::to_owned)))
 }
 
 /// One character-string, quoted.
-pub(super) fn quoted(reader: &mut Reader<'_>) -> Result<String, WireError> {
+pub(super) fn quoted(reader: &mut WireReader<'_>) -> Result<String, WireError> {
     let length = reader.u8()?;
     Ok(quote(reader.octets(usize::from(length))?))
 }

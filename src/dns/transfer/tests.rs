@@ -77,7 +77,7 @@ fn messages(transfer: &Transfer, lines: &[Line], sizes: &[usize]) -> Vec<Vec<u8>
 }
 
 /// Runs a transfer to its end; a reply that ends too early is cut off.
-fn run(mut transfer: Transfer, messages: &[Vec<u8>]) -> Result<Outcome, TransferError> {
+fn run(mut transfer: Transfer, messages: &[Vec<u8>]) -> Result<Transferred, TransferError> {
     for message in messages {
         match transfer.answer(message)? {
             Progress::More(more) => transfer = more,
@@ -87,13 +87,13 @@ fn run(mut transfer: Transfer, messages: &[Vec<u8>]) -> Result<Outcome, Transfer
     Err(transfer.cut_off())
 }
 
-fn axfr(lines: &[Line], sizes: &[usize]) -> Result<Outcome, TransferError> {
+fn axfr(lines: &[Line], sizes: &[usize]) -> Result<Transferred, TransferError> {
     let transfer = Transfer::whole(zone(), 1);
     let messages = messages(&transfer, lines, sizes);
     run(transfer, &messages)
 }
 
-fn ixfr(held: ZoneContents, lines: &[Line], sizes: &[usize]) -> Result<Outcome, TransferError> {
+fn ixfr(held: ZoneContents, lines: &[Line], sizes: &[usize]) -> Result<Transferred, TransferError> {
     let transfer = Transfer::incremental(Arc::new(held), 1);
     let messages = messages(&transfer, lines, sizes);
     run(transfer, &messages)
@@ -102,12 +102,12 @@ fn ixfr(held: ZoneContents, lines: &[Line], sizes: &[usize]) -> Result<Outcome, 
 #[test]
 fn a_whole_zone_is_what_is_between_its_soa_records() {
     let outcome = axfr(&[soa(7), ns(), a(1), a(2), soa(7)], &[2]);
-    assert_eq!(outcome, Ok(Outcome::Whole(version(7, [1, 2]))));
+    assert_eq!(outcome, Ok(Transferred::Whole(version(7, [1, 2]))));
 }
 
 #[test]
 fn a_zone_of_soa_and_ns_alone_is_a_zone() {
-    assert_eq!(axfr(&[soa(7), ns(), soa(7)], &[]), Ok(Outcome::Whole(version(7, []))));
+    assert_eq!(axfr(&[soa(7), ns(), soa(7)], &[]), Ok(Transferred::Whole(version(7, []))));
 }
 
 #[test]
@@ -144,14 +144,15 @@ fn a_transfer_begins_with_soa_and_ends_with_soa() {
 #[test]
 fn differences_are_applied_one_after_another() {
     let lines = [soa(9), soa(7), a(1), soa(8), a(2), soa(8), a(2), a(3), soa(9), a(4), soa(9)];
-    assert_eq!(ixfr(version(7, [1, 3, 5]), &lines, &[]), Ok(Outcome::Updated(version(9, [4, 5]))));
+    assert_eq!(ixfr(version(7, [1, 3, 5]), &lines, &[]), Ok(Transferred::Updated(version(9, [4, 5]))));
 }
 
 #[test]
 fn a_changed_ttl_comes_through_a_difference() {
     let mut changed = a(1);
     changed.2 = 900;
-    let Ok(Outcome::Updated(contents)) = ixfr(version(7, [1]), &[soa(8), soa(7), a(1), soa(8), changed, soa(8)], &[])
+    let Ok(Transferred::Updated(contents)) =
+        ixfr(version(7, [1]), &[soa(8), soa(7), a(1), soa(8), changed, soa(8)], &[])
     else {
         panic!("not updated");
     };
@@ -160,7 +161,7 @@ fn a_changed_ttl_comes_through_a_difference() {
 
 #[test]
 fn a_lone_soa_of_the_held_version_means_unchanged() {
-    assert_eq!(ixfr(version(7, [1]), &[soa(7)], &[]), Ok(Outcome::Unchanged));
+    assert_eq!(ixfr(version(7, [1]), &[soa(7)], &[]), Ok(Transferred::Unchanged));
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn a_server_that_went_back_is_no_unchanged_zone() {
 fn an_incremental_request_may_be_answered_with_the_whole_zone() {
     let lines = [soa(9), ns(), a(1), a(2), soa(9)];
     for sizes in [&[][..], &[1], &[2]] {
-        assert_eq!(ixfr(version(7, [5]), &lines, sizes), Ok(Outcome::Whole(version(9, [1, 2]))));
+        assert_eq!(ixfr(version(7, [5]), &lines, sizes), Ok(Transferred::Whole(version(9, [1, 2]))));
     }
 }
 
@@ -190,9 +191,9 @@ fn differences_that_do_not_fit_the_held_version_are_errors() {
 fn records_of_other_zones_are_left_out() {
     let foreign = ("www.other.test".to_owned(), RecordType::A, 300, vec![192, 0, 2, 66]);
     let lines = [soa(7), ns(), foreign.clone(), a(1), soa(7)];
-    assert_eq!(axfr(&lines, &[]), Ok(Outcome::Whole(version(7, [1]))));
+    assert_eq!(axfr(&lines, &[]), Ok(Transferred::Whole(version(7, [1]))));
     let lines = [soa(9), soa(7), foreign.clone(), soa(9), foreign, soa(9)];
-    assert_eq!(ixfr(version(7, [1]), &lines, &[]), Ok(Outcome::Updated(version(9, [1]))));
+    assert_eq!(ixfr(version(7, [1]), &lines, &[]), Ok(Transferred::Updated(version(9, [1]))));
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn later_messages_may_leave_out_the_question() {
     let mut second = message(&transfer.query, 1, 0x8400, &[soa(7)]);
     second.drain(12..12 + zone().as_name().as_wire().len() + 4);
     second[5] = 0;
-    assert_eq!(run(transfer, &[first, second]), Ok(Outcome::Whole(version(7, []))));
+    assert_eq!(run(transfer, &[first, second]), Ok(Transferred::Whole(version(7, []))));
 }
 
 /// Versions that follow one another, as sets of hosts.
@@ -290,7 +291,7 @@ proptest! {
         sizes in prop::collection::vec(1_usize..9, 0..20),
     ) {
         let lines: Vec<_> = [soa(7), ns()].into_iter().chain(hosts.iter().copied().map(a)).chain([soa(7)]).collect();
-        prop_assert_eq!(axfr(&lines, &sizes), Ok(Outcome::Whole(version(7, hosts))));
+        prop_assert_eq!(axfr(&lines, &sizes), Ok(Transferred::Whole(version(7, hosts))));
     }
 
     #[test]
@@ -300,7 +301,7 @@ proptest! {
     ) {
         let held = version(1, history[0].iter().copied());
         let last = version(u32::try_from(history.len()).unwrap(), history.last().unwrap().iter().copied());
-        prop_assert_eq!(ixfr(held, &differences(&history), &sizes), Ok(Outcome::Updated(last)));
+        prop_assert_eq!(ixfr(held, &differences(&history), &sizes), Ok(Transferred::Updated(last)));
     }
 
     #[test]
@@ -331,7 +332,7 @@ proptest! {
         let transfer = Transfer::incremental(Arc::new(held.clone()), 1);
         let replies = messages(&transfer, &differences(&history), &sizes);
         let theirs = as_domain_reads(hosts_of(&held), &replies);
-        let Ok(Outcome::Updated(ours)) = run(transfer, &replies) else { panic!("not updated") };
+        let Ok(Transferred::Updated(ours)) = run(transfer, &replies) else { panic!("not updated") };
         prop_assert_eq!(hosts_of(&ours), theirs);
 
         let hosts = history[0].iter().copied().map(a);
@@ -339,7 +340,7 @@ proptest! {
         let transfer = Transfer::whole(zone(), 1);
         let replies = messages(&transfer, &lines, &sizes);
         let theirs = as_domain_reads(BTreeSet::new(), &replies);
-        let Ok(Outcome::Whole(ours)) = run(transfer, &replies) else { panic!("not whole") };
+        let Ok(Transferred::Whole(ours)) = run(transfer, &replies) else { panic!("not whole") };
         prop_assert_eq!(hosts_of(&ours), theirs);
     }
 

@@ -1,7 +1,7 @@
 //! The TSIG record: its octets, and how it is put on and taken off a message (RFC 8945 §4).
 
-use crate::dns::message::{HEADER_OCTETS, Rcode};
-use crate::dns::wire::Reader;
+use crate::dns::WireReader;
+use crate::dns::{HEADER_OCTETS, Rcode};
 use crate::dns::{Name, RecordType, WireError};
 
 /// From this value on, an octet where a label starts is a pointer (RFC 1035 §4.1.4).
@@ -83,7 +83,7 @@ impl Tsig {
         octets
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    fn read(reader: &mut WireReader<'_>) -> Result<Self, WireError> {
         let key = reader.name()?;
         let _rtype = reader.u16()?;
         let class_ttl = reader.array()?;
@@ -115,10 +115,10 @@ pub(super) fn split(octets: &[u8]) -> Result<Split, WireError> {
     let Some(start) = tsig_start(octets)? else {
         return Ok(Split { message: octets.to_vec(), tsig: None });
     };
-    let mut reader = Reader::at(octets, start);
+    let mut reader = WireReader::at(octets, start);
     let tsig = Tsig::read(&mut reader)?;
     let mut message = octets.get(..start).unwrap_or_default().to_vec();
-    let additionals = Reader::at(octets, 10).u16()?.saturating_sub(1);
+    let additionals = WireReader::at(octets, 10).u16()?.saturating_sub(1);
     for (at, field) in [(0, tsig.original_id), (10, additionals)] {
         if let Some(place) = message.get_mut(at..at + 2) {
             place.copy_from_slice(&field.to_be_bytes());
@@ -137,11 +137,11 @@ pub fn unsigned(octets: &[u8]) -> Result<Vec<u8>, WireError> {
 
 /// Where the TSIG record starts, which must be the last record of the message (RFC 8945 §5.1).
 fn tsig_start(octets: &[u8]) -> Result<Option<usize>, WireError> {
-    let mut header = Reader::at(octets, 4);
+    let mut header = WireReader::at(octets, 4);
     let questions = header.u16()?;
     let records = u32::from(header.u16()?) + u32::from(header.u16()?);
     let additionals = u32::from(header.u16()?);
-    let mut reader = Reader::at(octets, HEADER_OCTETS);
+    let mut reader = WireReader::at(octets, HEADER_OCTETS);
     for _ in 0..questions {
         skip_name(&mut reader)?;
         reader.octets(4)?;
@@ -163,7 +163,7 @@ fn tsig_start(octets: &[u8]) -> Result<Option<usize>, WireError> {
     }
 }
 
-fn skip_record(reader: &mut Reader<'_>) -> Result<RecordType, WireError> {
+fn skip_record(reader: &mut WireReader<'_>) -> Result<RecordType, WireError> {
     skip_name(reader)?;
     let rtype = reader.u16()?.into();
     reader.octets(6)?;
@@ -172,7 +172,7 @@ fn skip_record(reader: &mut Reader<'_>) -> Result<RecordType, WireError> {
     Ok(rtype)
 }
 
-fn skip_name(reader: &mut Reader<'_>) -> Result<(), WireError> {
+fn skip_name(reader: &mut WireReader<'_>) -> Result<(), WireError> {
     loop {
         match reader.u8()? {
             0 => return Ok(()),
@@ -187,7 +187,7 @@ pub(super) fn length(octets: &[u8]) -> [u8; 2] {
     u16::try_from(octets.len()).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-fn counted(reader: &mut Reader<'_>) -> Result<Vec<u8>, WireError> {
+fn counted(reader: &mut WireReader<'_>) -> Result<Vec<u8>, WireError> {
     let count = reader.u16()?;
     reader.octets(usize::from(count)).map(<[u8]>::to_vec)
 }

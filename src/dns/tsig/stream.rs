@@ -4,9 +4,9 @@ use thiserror::Error;
 
 use super::record::{Tsig, length, split};
 use super::transaction::{Proof, check_time, difference, reported};
-use super::{Flaw, Form, Mac, Transaction, Verified};
+use super::{Flaw, Mac, MacInput, Transaction, Verified};
+use crate::dns::Message;
 use crate::dns::WireError;
-use crate::dns::message::Message;
 
 /// Most messages in a row that may be unsigned (RFC 8945 §5.3.1).
 const MAX_UNSIGNED: usize = 99;
@@ -19,7 +19,7 @@ pub struct Stream {
     prior_mac: Option<Vec<u8>>,
     /// Digested messages since then, as received.
     pending: Vec<Vec<u8>>,
-    form: Form,
+    mac_input: MacInput,
 }
 
 /// Why a message of a stream is not verified; no later one can be.
@@ -47,7 +47,7 @@ pub enum StreamError<E> {
 
 impl Stream {
     pub(super) const fn new(transaction: Transaction) -> Self {
-        Self { transaction, prior_mac: None, pending: Vec::new(), form: Form::Standard }
+        Self { transaction, prior_mac: None, pending: Vec::new(), mac_input: MacInput::Standard }
     }
 
     /// Takes the next message, at `now` seconds since 1970, and gives all that are verified by it, in order.
@@ -100,8 +100,8 @@ impl Stream {
     ) -> Result<Vec<Verified<Vec<u8>>>, StreamError<M::Error>> {
         let checked = self.transaction.check(mac, octets, now)?;
         match checked.verdict {
-            Ok(Proof { form, mac, skew }) => {
-                self.form = form;
+            Ok(Proof { mac_input, mac, skew }) => {
+                self.mac_input = mac_input;
                 self.pending.push(checked.message);
                 Ok(self.release(mac, skew))
             }
@@ -111,8 +111,8 @@ impl Stream {
 
     fn release(&mut self, prior_mac: Vec<u8>, skew: i64) -> Vec<Verified<Vec<u8>>> {
         self.prior_mac = Some(prior_mac);
-        let form = self.form;
-        self.pending.drain(..).map(|inner| Verified { inner, form, skew }).collect()
+        let mac_input = self.mac_input;
+        self.pending.drain(..).map(|inner| Verified { inner, mac_input, skew }).collect()
     }
 
     /// Ends the stream: its last message must have been signed.

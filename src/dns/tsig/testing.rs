@@ -3,7 +3,7 @@
 use super::Mac;
 use super::record::{Tsig, length, split};
 use crate::dns::Name;
-use crate::dns::message::Rcode;
+use crate::dns::Rcode;
 
 /// A request as a server sees it.
 pub(crate) struct Received {

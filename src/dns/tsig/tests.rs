@@ -52,9 +52,9 @@ fn flaw(transaction: Transaction, octets: &[u8], now: u64) -> Flaw<BadMac> {
     }
 }
 
-fn form(transaction: Transaction, octets: &[u8], now: u64) -> Form {
+fn mac_input(transaction: Transaction, octets: &[u8], now: u64) -> MacInput {
     match transaction.verify(&mut hmac(HmacAlgorithm::Sha256), octets, now).unwrap() {
-        Answer::Verified(verified) => verified.form(),
+        Answer::Verified(verified) => verified.mac_input(),
         Answer::Unverified(_, flaw) => panic!("not verified: {flaw}"),
     }
 }
@@ -66,7 +66,7 @@ fn an_answer_in_the_form_of_the_rfc_is_verified_and_comes_without_its_signature(
     let Answer::Verified(verified) = transaction.verify(&mut mac, &reply, NOW).unwrap() else {
         panic!("not verified");
     };
-    assert_eq!(verified.form(), Form::Standard);
+    assert_eq!(verified.mac_input(), MacInput::Standard);
     assert_eq!(*verified.get(), Message::parse(&answer()).unwrap());
 }
 
@@ -74,7 +74,7 @@ fn an_answer_in_the_form_of_the_rfc_is_verified_and_comes_without_its_signature(
 fn an_answer_in_the_form_of_sambas_internal_server_is_verified_as_such() {
     let (mut mac, octets, transaction) = signed();
     let reply = Signing::new(&key_name(), NOW).sign_after(&mut mac, &mac_of(&octets), &answer());
-    assert_eq!(form(transaction, &reply, NOW), Form::Samba);
+    assert_eq!(mac_input(transaction, &reply, NOW), MacInput::Samba);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn names_in_upper_case_are_the_same_names() {
         let at = reply.windows(text.len()).rposition(|window| window == text).unwrap();
         reply[at..at + text.len()].make_ascii_uppercase();
     }
-    assert_eq!(form(transaction, &reply, NOW), Form::Standard);
+    assert_eq!(mac_input(transaction, &reply, NOW), MacInput::Standard);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_badtime_answer_tells_the_skew_in_seconds() {
 fn the_answer_to_an_unsigned_request_is_signed_without_a_request_mac() {
     let mut mac = hmac(HmacAlgorithm::Sha256);
     let reply = Signing::new(&key_name(), NOW).sign(&mut mac, &[], &answer());
-    assert_eq!(form(Transaction::of_unsigned_request(key_name()), &reply, NOW), Form::Standard);
+    assert_eq!(mac_input(Transaction::of_unsigned_request(key_name()), &reply, NOW), MacInput::Standard);
     let transaction = Transaction::of_unsigned_request(key_name());
     assert_eq!(flaw(transaction, &answer(), NOW), Flaw::Unsigned);
 }
@@ -197,7 +197,7 @@ fn a_forwarders_id_does_not_matter_to_the_mac() {
     let (mut mac, octets, transaction) = signed();
     let mut reply = Signing::new(&key_name(), NOW).sign(&mut mac, &mac_of(&octets), &answer());
     reply[0] ^= 0xff;
-    assert_eq!(form(transaction, &reply, NOW), Form::Standard);
+    assert_eq!(mac_input(transaction, &reply, NOW), MacInput::Standard);
 }
 
 #[test]

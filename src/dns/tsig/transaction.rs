@@ -1,9 +1,9 @@
 //! One request and its one answer.
 
 use super::record::{Tsig, length, split};
-use super::{Answer, Flaw, Form, Mac, Stream, TsigError, Verified};
-use crate::dns::message::{Message, Rcode};
-use crate::dns::wire::Reader;
+use super::{Answer, Flaw, Mac, MacInput, Stream, TsigError, Verified};
+use crate::dns::WireReader;
+use crate::dns::{Message, Rcode};
 use crate::dns::{Name, WireError};
 
 /// A signed request that waits for its answer; nothing else can verify that.
@@ -21,7 +21,7 @@ pub(super) struct Checked<E> {
 
 /// What a good signature tells.
 pub(super) struct Proof {
-    pub(super) form: Form,
+    pub(super) mac_input: MacInput,
     pub(super) mac: Vec<u8>,
     /// The signer's clock minus ours, in seconds.
     pub(super) skew: i64,
@@ -46,7 +46,7 @@ impl Transaction {
         let checked = self.check(mac, octets, now)?;
         let message = Message::parse(&checked.message)?;
         Ok(match checked.verdict {
-            Ok(Proof { form, skew, .. }) => Answer::Verified(Verified { inner: message, form, skew }),
+            Ok(Proof { mac_input, skew, .. }) => Answer::Verified(Verified { inner: message, mac_input, skew }),
             Err(flaw) => Answer::Unverified(message, flaw),
         })
     }
@@ -61,15 +61,15 @@ impl Transaction {
         let split = split(octets)?;
         let verdict = match split.tsig {
             None => Err(Flaw::Unsigned),
-            Some(tsig) => self.judge(mac, &split.message, &tsig, now).map(|form| {
+            Some(tsig) => self.judge(mac, &split.message, &tsig, now).map(|mac_input| {
                 let skew = difference(tsig.time_signed, now);
-                Proof { form, mac: tsig.mac, skew }
+                Proof { mac_input, mac: tsig.mac, skew }
             }),
         };
         Ok(Checked { message: split.message, verdict })
     }
 
-    fn judge<M: Mac>(&self, mac: &mut M, message: &[u8], tsig: &Tsig, now: u64) -> Result<Form, Flaw<M::Error>> {
+    fn judge<M: Mac>(&self, mac: &mut M, message: &[u8], tsig: &Tsig, now: u64) -> Result<MacInput, Flaw<M::Error>> {
         if tsig.mac.is_empty() {
             return Err(reported(tsig, now, false).unwrap_or(Flaw::Unsigned));
         }
@@ -79,9 +79,9 @@ impl Transaction {
         self.check_key(mac, tsig).map_err(|flaw| reported(tsig, now, false).unwrap_or(flaw))?;
         match self.verify_mac(mac, message, tsig) {
             Err(cause) => Err(reported(tsig, now, false).unwrap_or(Flaw::Unverifiable(cause))),
-            Ok(form) => match reported(tsig, now, true) {
+            Ok(mac_input) => match reported(tsig, now, true) {
                 Some(flaw) => Err(flaw),
-                None => check_time(tsig, now).map(|()| form),
+                None => check_time(tsig, now).map(|()| mac_input),
             },
         }
     }
@@ -94,18 +94,18 @@ impl Transaction {
     }
 
     /// The standard digest first (RFC 8945 §4.3), then the one of Samba's internal DNS server.
-    fn verify_mac<M: Mac>(&self, mac: &mut M, message: &[u8], tsig: &Tsig) -> Result<Form, M::Error> {
+    fn verify_mac<M: Mac>(&self, mac: &mut M, message: &[u8], tsig: &Tsig) -> Result<MacInput, M::Error> {
         let variables = tsig.variables();
         if self.request_mac.is_empty() {
-            return mac.verify(&[message, &variables].concat(), &tsig.mac).map(|()| Form::Standard);
+            return mac.verify(&[message, &variables].concat(), &tsig.mac).map(|()| MacInput::Standard);
         }
         let prefix = length(&self.request_mac);
         let standard = [&prefix[..], &self.request_mac, message, &variables].concat();
         let Err(cause) = mac.verify(&standard, &tsig.mac) else {
-            return Ok(Form::Standard);
+            return Ok(MacInput::Standard);
         };
         let without_length = standard.get(prefix.len()..).unwrap_or_default();
-        mac.verify(without_length, &tsig.mac).map(|()| Form::Samba).map_err(|_| cause)
+        mac.verify(without_length, &tsig.mac).map(|()| MacInput::Samba).map_err(|_| cause)
     }
 }
 
@@ -132,7 +132,7 @@ pub(super) fn reported<E>(tsig: &Tsig, now: u64, signed: bool) -> Option<Flaw<E>
 
 /// Other Data of BADTIME is the server's clock as a 48-bit number (RFC 8945 §5.2.3).
 fn server_time(other: &[u8]) -> Option<u64> {
-    let [a, b, c, d, e, f] = Reader::at(other, 0).array().ok()?;
+    let [a, b, c, d, e, f] = WireReader::at(other, 0).array().ok()?;
     Some(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 

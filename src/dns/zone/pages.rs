@@ -42,12 +42,12 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) name: Name,
-    rrsets: Vec<Held>,
+    rrsets: Vec<NodeRrset>,
 }
 
 /// An RRset without its name, which its node carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct NodeRrset {
     pub(super) rtype: RecordType,
     pub(super) ttl: Ttl,
     pub(super) rdata: Vec<Rdata>,
@@ -63,7 +63,7 @@ impl Pages {
     }
 
     /// Changes the RRsets of a name; a name that is left without any is not kept.
-    pub(super) fn change(&mut self, name: &Name, change: impl FnOnce(&mut Vec<Held>)) {
+    pub(super) fn change(&mut self, name: &Name, change: impl FnOnce(&mut Vec<NodeRrset>)) {
         match self.find(name) {
             (shelf, number, Ok(place)) => {
                 let Some(pages) = self.pages_of(shelf) else { return };
@@ -243,8 +243,8 @@ mod tests {
         format!("h{number}.example.test").parse().unwrap()
     }
 
-    fn held(value: u8) -> Held {
-        Held { rtype: RecordType::A, ttl: Ttl::ZERO, rdata: vec![Rdata::from_wire([value])] }
+    fn held(value: u8) -> NodeRrset {
+        NodeRrset { rtype: RecordType::A, ttl: Ttl::ZERO, rdata: vec![Rdata::from_wire([value])] }
     }
 
     fn filled(names: impl Iterator<Item = u32>) -> Pages {

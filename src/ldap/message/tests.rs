@@ -75,7 +75,7 @@ fn answers_of_another_codec_are_read_as_they_were_meant() {
     let answer = |op, controls| Message::parse(&written_by_peer(5, op, controls)).unwrap().answer;
     let token = Some(vec![1, 2, 3]);
     let bound = LdapBindResponse { res: result(LdapResultCode::SaslBindInProgress, ""), saslcreds: token.clone() };
-    let outcome = |code, text: &str| Outcome { code, text: text.to_owned() };
+    let outcome = |code, text: &str| super::LdapResult { code, text: text.to_owned() };
     assert_eq!(answer(LdapOp::BindResponse(bound), vec![]), Answer::Bind { outcome: outcome(14, ""), token });
 
     let cookie = LdapControl::SimplePagedResults { size: 0, cookie: vec![9; 40] };

@@ -6,12 +6,12 @@ use tracing::Instrument as _;
 
 use super::super::clock;
 use super::super::connection::Connection;
-use super::super::error::{Fault, Sent, ServerError};
-use super::super::security::{Key, KeyError};
+use super::super::error::{Fault, KeyError, Sent, ServerError};
+use super::super::security::Key;
 use super::super::trace;
-use super::{Failure, Request, Session, Signed, id_of, random_id, refusal, sign};
+use super::{FailedAttempt, Request, Session, Signed, id_of, random_id, refusal, sign};
 use crate::dns::tsig::{Flaw, StreamError, Verified};
-use crate::dns::{Outcome, Progress, Rcode, Transfer, TransferError};
+use crate::dns::{Progress, Rcode, Transfer, TransferError, Transferred};
 
 /// A first message that has come, the connection that may bring more, and what verifies them.
 struct Start {
@@ -26,7 +26,7 @@ impl Session {
         self: &Arc<Self>,
         transfer: impl Fn(u16) -> Transfer,
         signed: bool,
-    ) -> Result<Outcome, ServerError> {
+    ) -> Result<Transferred, ServerError> {
         let span = trace::exchange(self.address(), &transfer(0).request());
         let outcome = self.transferred(transfer, signed).instrument(span.clone()).await;
         trace::ended(&span, outcome.as_ref().map(|_| Rcode::NOERROR));
@@ -37,7 +37,7 @@ impl Session {
         self: &Arc<Self>,
         transfer: impl Fn(u16) -> Transfer,
         signed: bool,
-    ) -> Result<Outcome, ServerError> {
+    ) -> Result<Transferred, ServerError> {
         let (mut renegotiated, mut repeated) = (false, false);
         loop {
             let attempt = transfer(random_id());
@@ -65,14 +65,14 @@ impl Session {
     }
 
     /// Sends the request with a key that is good, and waits for the first message.
-    async fn start(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, Failure> {
+    async fn start(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, FailedAttempt> {
         match self.start_once(request).await {
             Err(failure) if self.has_ended(&failure) => self.start_once(request).await,
             outcome => outcome,
         }
     }
 
-    async fn start_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, Failure> {
+    async fn start_once(self: &Arc<Self>, request: &Request<'_>) -> Result<Start, FailedAttempt> {
         let key = self.key_for(request).await?;
         let _order = match &key {
             Some(key) => key.alone().await,
@@ -82,7 +82,7 @@ impl Session {
     }
 
     /// Over the idle connection, or over a new one where that is gone.
-    async fn start_with(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Start, Failure> {
+    async fn start_with(&self, request: &Request<'_>, mut key: Option<Key>) -> Result<Start, FailedAttempt> {
         if let Some(idle) = self.lines.take_idle() {
             match begin(idle, request, key.as_mut()).await {
                 // The server may have closed it in just this moment.
@@ -100,7 +100,7 @@ impl Session {
         transfer: Transfer,
         request: &Request<'_>,
         start: Start,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<Transferred, Fault> {
         let id = id_of(request.octets)?;
         let Start { mut connection, mut octets, signed } = start;
         let mut stream = signed.map(|(key, transaction)| (key, transaction.into_stream()));
@@ -138,7 +138,7 @@ impl Session {
 }
 
 /// Signs and sends a request over a connection of its own, and receives the first message of its answer.
-async fn begin(connection: Connection, request: &Request<'_>, key: Option<&mut Key>) -> Result<Start, Failure> {
+async fn begin(connection: Connection, request: &Request<'_>, key: Option<&mut Key>) -> Result<Start, FailedAttempt> {
     let unsent = |fault| (Sent::Nothing, fault);
     let id = id_of(request.octets).map_err(unsent)?;
     let (octets, signed) = sign(key, request.octets).map_err(unsent)?;

@@ -4,7 +4,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::dns::Soa;
-use crate::dns::tsig::{Flaw, Form, TsigError};
+use crate::dns::tsig::{Flaw, MacInput, TsigError};
 
 #[tokio::test]
 async fn defect_26_many_updates_take_one_negotiation_and_one_connection() {
@@ -115,8 +115,8 @@ async fn defect_19_answers_are_classified_by_their_signature() {
     let fake = FakeServer::start().await;
     let server = fake.client(FakeKerberos::new().authentication());
     let cases = [
-        (Reaction::Answer(Rcode::REFUSED), Rcode::REFUSED, Authenticity::Verified(Form::Standard)),
-        (Reaction::AnswerLikeSamba(Rcode::NOERROR), Rcode::NOERROR, Authenticity::Verified(Form::Samba)),
+        (Reaction::Answer(Rcode::REFUSED), Rcode::REFUSED, Authenticity::Verified(MacInput::Standard)),
+        (Reaction::AnswerLikeSamba(Rcode::NOERROR), Rcode::NOERROR, Authenticity::Verified(MacInput::Samba)),
         (Reaction::AnswerUnsigned(Rcode::REFUSED), Rcode::REFUSED, Authenticity::Unverified(Flaw::Unsigned)),
         (Reaction::Echo(Rcode::NOERROR), Rcode::NOERROR, Authenticity::Unverified(Flaw::Echoed)),
         (Reaction::Echo(Rcode::REFUSED), Rcode::REFUSED, Authenticity::Unverified(Flaw::Echoed)),

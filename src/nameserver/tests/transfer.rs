@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::dns::tsig::{Flaw, TsigError};
-use crate::dns::{Outcome, ReplyError, TransferError};
+use crate::dns::{ReplyError, TransferError, Transferred};
 
 /// Four messages, in which only those of these numbers are signed.
 fn stream(signed: &[usize]) -> Reaction {
@@ -138,5 +138,5 @@ async fn an_incremental_transfer_says_when_nothing_is_newer() {
     let server = fake.client(hmac());
     fake.then([stream(&[0, 1, 2, 3]), Reaction::Stream(vec![(SOA.to_vec(), true)])]);
     let held = Arc::new(server.transfer(&zone()).await.unwrap());
-    assert_eq!(server.transfer_since(held).await.unwrap(), Outcome::Unchanged);
+    assert_eq!(server.transfer_since(held).await.unwrap(), Transferred::Unchanged);
 }

@@ -173,7 +173,7 @@ impl<F: Failure> Zone<F> {
                 self.plan_some(desk);
                 continue;
             } else {
-                return if is_quiet { self.settle(desk) } else { None };
+                return if is_quiet { self.end_round(desk) } else { None };
             };
             if let Some(failure) = &self.given_up {
                 pass_over(&batch, failure, desk);
@@ -267,7 +267,7 @@ impl<F: Failure> Zone<F> {
     }
 
     /// Ends the round, or has the zone read to decide what is doubtful or guilty.
-    fn settle(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
+    fn end_round(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         if self.last_try {
             for Guilty { step, failure, .. } in std::mem::take(&mut self.guilty) {
                 desk.ledger.fail(step.group, Verdict::Denied(failure));

@@ -30,9 +30,8 @@ fn defect_11_names_and_targets_are_never_read_as_zone_file_text() {
     world.apply(&super::create(create), &policy);
     assert_eq!(world.texts("www.example.test", "A"), ["192.0.2.1"]);
     let addresses = world.0.values().flat_map(ZoneContents::iter).filter(|rrset| rrset.rtype == RecordType::A);
-    let is_listed_before = |rrset: &crate::dns::zone::RrsetRef<'_>| {
-        before.0.values().any(|zone| zone.rrset(rrset.name, rrset.rtype).is_some())
-    };
+    let is_listed_before =
+        |rrset: &crate::dns::RrsetRef<'_>| before.0.values().any(|zone| zone.rrset(rrset.name, rrset.rtype).is_some());
     for rrset in addresses.filter(|rrset| !is_listed_before(rrset)) {
         assert_eq!(canonical::canonical_targets(RecordType::A, rrset.rdata), ["192.0.2.7"], "{:?}", rrset.name);
     }

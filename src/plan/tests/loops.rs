@@ -46,30 +46,30 @@ fn plan_like_external_dns(world: &World, desired: &[Endpoint], policy: &Policy) 
 }
 
 /// Reconciles once; the second time nothing may be left to do. Gives what is listed then.
-fn settled(mut world: World, desired: &[Endpoint], policy: &Policy) -> Vec<Endpoint> {
+fn converged(mut world: World, desired: &[Endpoint], policy: &Policy) -> Vec<Endpoint> {
     let changes = plan_like_external_dns(&world, desired, policy);
     world.apply_all(&changes, policy);
     assert_eq!(plan_like_external_dns(&world, desired, policy), Changes::default());
     listed(&world, policy)
 }
 
-fn settle(desired: &[Endpoint]) -> Vec<Endpoint> {
+fn converge(desired: &[Endpoint]) -> Vec<Endpoint> {
     let policy = policy(&ZONES);
-    settled(World::new(&policy), desired, &policy)
+    converged(World::new(&policy), desired, &policy)
 }
 
 #[test]
 fn cause_01_a_ttl_below_the_floor_is_raised_before_it_is_planned() {
     let policy = Policy { min_ttl: Ttl::from_secs(300), ..policy(&ZONES) };
     let desired = [Endpoint { record_ttl: 60, ..wanted("a.example.test", "A", &["192.0.2.1"]) }];
-    assert_eq!(settled(World::new(&policy), &desired, &policy)[0].record_ttl, 300);
+    assert_eq!(converged(World::new(&policy), &desired, &policy)[0].record_ttl, 300);
 }
 
 #[test]
 fn cause_02_a_default_ttl_is_written_and_never_asked_for() {
     let desired = [wanted("a.example.test", "A", &["192.0.2.1"])];
     assert_eq!(adjust(desired.to_vec(), &policy(&ZONES)).endpoints[0].record_ttl, 0);
-    assert_eq!(settle(&desired)[0].record_ttl, 300);
+    assert_eq!(converge(&desired)[0].record_ttl, 300);
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn cause_03_a_final_dot_of_a_target_is_no_difference() {
         wanted("_x._tcp.example.test", "SRV", &["1 2 3 web.example.test."]),
         wanted("1.2.0.192.in-addr.arpa", "PTR", &["web.example.test."]),
     ];
-    let targets: Vec<_> = settle(&desired).into_iter().flat_map(|endpoint| endpoint.targets).collect();
+    let targets: Vec<_> = converge(&desired).into_iter().flat_map(|endpoint| endpoint.targets).collect();
     let undotted = targets.iter().filter(|target| !target.ends_with('.')).count();
     assert_eq!((targets.len(), undotted), (5, 4), "{targets:?}");
 }
 
 #[test]
 fn cause_04_the_case_of_name_targets_is_no_difference() {
-    settle(&[wanted("s.example.test", "NS", &["NS-B.test", "ns-a.test", "NS-C.TEST"])]);
+    converge(&[wanted("s.example.test", "NS", &["NS-B.test", "ns-a.test", "NS-C.TEST"])]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn cause_05_the_quoting_of_a_text_is_no_difference() {
         "é",
     ] {
         let long = text.repeat(100);
-        settle(&[wanted("t.example.test", "TXT", &[text]), wanted("l.example.test", "TXT", &[&long])]);
+        converge(&[wanted("t.example.test", "TXT", &[text]), wanted("l.example.test", "TXT", &[&long])]);
     }
 }
 
@@ -124,7 +124,7 @@ fn cause_07_a_text_in_several_strings_is_one_target() {
     let strings: Vec<u8> = [&b"\x02ab"[..], b"\x01c"].concat();
     world.put("t.example.test", RecordType::TXT, Rdata::from_wire(strings));
     assert_eq!(listed(&world, &policy)[0].targets, ["abc"]);
-    let listed = settle(&[wanted("l.example.test", "TXT", &[&long])]);
+    let listed = converge(&[wanted("l.example.test", "TXT", &[&long])]);
     assert_eq!(listed[0].targets, [long]);
 }
 
@@ -147,18 +147,18 @@ fn cause_08_every_type_that_is_written_is_read() {
         wanted("svcb.example.test", "SVCB", &["1 a.example.test. alpn=h2"]),
         wanted("https.example.test", "HTTPS", &["1 . alpn=h2,h3 port=8443"]),
     ];
-    assert_eq!(settle(&desired).len(), desired.len());
+    assert_eq!(converge(&desired).len(), desired.len());
 }
 
 #[test]
 fn cause_09_properties_that_dns_cannot_hold_are_not_asked_for() {
-    let property = crate::api::endpoint::ProviderSpecificProperty { name: "alias".into(), value: "true".into() };
-    settle(&[Endpoint { provider_specific: vec![property], ..wanted("a.example.test", "A", &["192.0.2.1"]) }]);
+    let property = crate::api::ProviderSpecificProperty { name: "alias".into(), value: "true".into() };
+    converge(&[Endpoint { provider_specific: vec![property], ..wanted("a.example.test", "A", &["192.0.2.1"]) }]);
 }
 
 #[test]
 fn cause_10_a_set_identifier_is_not_asked_for() {
-    settle(&[Endpoint { set_identifier: "blue".into(), ..wanted("a.example.test", "A", &["192.0.2.1"]) }]);
+    converge(&[Endpoint { set_identifier: "blue".into(), ..wanted("a.example.test", "A", &["192.0.2.1"]) }]);
 }
 
 #[test]
@@ -176,5 +176,5 @@ fn causes_14_15_and_17_names_wildcards_and_duplicates_settle() {
         wanted("0/25.2.0.192.in-addr.arpa", "NS", &["ns.elsewhere.test"]),
         wanted("_Sip._TCP.example.test", "SRV", &["1 1 5060 SIP.example.test."]),
     ];
-    assert_eq!(settle(&desired).len(), 4);
+    assert_eq!(converge(&desired).len(), 4);
 }

@@ -120,7 +120,7 @@ fn cause_11_a_forced_text_update_creates_what_dns_never_held() {
 }
 
 /// The prerequisites of an apply that is one message.
-fn required(outcome: &Outcome) -> Vec<Prerequisite> {
+fn required(outcome: &Applied) -> Vec<Prerequisite> {
     outcome.batches[0].steps.iter().flat_map(|step| step.step.prerequisites.clone()).collect()
 }
 
@@ -367,11 +367,11 @@ fn an_update_of_an_unread_zone_keeps_the_ttl_that_the_caller_was_shown() {
 #[test]
 fn a_failed_update_that_comes_back_as_a_create_may_start_from_either_value() {
     let policy = zone();
-    let mut unsettled = Unsettled::default();
+    let mut unknown_fates = UnknownFates::default();
     let tried = update(vec![record(WEB, "A", &["192.0.2.1"])], vec![record(WEB, "A", &["192.0.2.2"])]);
-    intake(&tried, &policy).0.iter().for_each(|change| unsettled.keep(change, SystemTime::UNIX_EPOCH));
+    intake(&tried, &policy).0.iter().for_each(|change| unknown_fates.keep(change, SystemTime::UNIX_EPOCH));
     let (mut changes, _) = intake(&create(vec![record(WEB, "A", &["192.0.2.2"])]), &policy);
-    unsettled.accept(&mut changes);
+    unknown_fates.accept(&mut changes);
     let planned = |held: &str| {
         let group = &group(changes.clone(), &policy).groups[0];
         plan(group, &group.parts[0], &World::new(&policy).with(WEB, "A", &[held]).copies(), &policy)
@@ -386,15 +386,15 @@ fn rejected_groups_go_alone_twice_and_then_back_off() {
     let policy = zone();
     let copies = World::new(&policy).copies();
     let group = group_of(&create(owned(WEB, "A", &["192.0.2.1"])), &policy);
-    let mut rejected = Rejected::default();
+    let mut quarantine = Quarantine::default();
     let tries: Vec<u64> = (0..600)
         .map(|minute| minute * 60)
         .filter(|&now| {
-            let admitted = rejected.admit(vec![group.clone()], &copies, at(now));
-            assert_eq!(admitted.together.is_empty(), now > 0, "alone after the first time");
-            let is_tried = admitted.held_back.is_empty();
+            let triage = quarantine.triage(vec![group.clone()], &copies, at(now));
+            assert_eq!(triage.together.is_empty(), now > 0, "alone after the first time");
+            let is_tried = triage.held_back.is_empty();
             if is_tried {
-                rejected.reject(&group, "refused", &copies, at(now));
+                quarantine.reject(&group, "refused", &copies, at(now));
             }
             is_tried
         })
@@ -408,14 +408,14 @@ fn a_change_of_what_is_asked_or_held_lets_a_rejected_group_start_anew() {
     let policy = zone();
     let empty = World::new(&policy);
     let asked = |target| group_of(&create(owned(WEB, "A", &[target])), &policy);
-    let mut rejected = Rejected::default();
+    let mut quarantine = Quarantine::default();
     for _ in 0..3 {
-        rejected.reject(&asked("192.0.2.1"), "refused", &empty.copies(), at(0));
+        quarantine.reject(&asked("192.0.2.1"), "refused", &empty.copies(), at(0));
     }
-    let admit = |target, world: &World| rejected.clone().admit(vec![asked(target)], &world.copies(), at(1));
-    assert_eq!(admit("192.0.2.1", &empty).held_back.len(), 1);
-    assert_eq!(admit("192.0.2.2", &empty).together.len(), 1);
-    assert_eq!(admit("192.0.2.1", &empty.with(WEB, "A", &["192.0.2.9"])).together.len(), 1);
+    let triage = |target, world: &World| quarantine.clone().triage(vec![asked(target)], &world.copies(), at(1));
+    assert_eq!(triage("192.0.2.1", &empty).held_back.len(), 1);
+    assert_eq!(triage("192.0.2.2", &empty).together.len(), 1);
+    assert_eq!(triage("192.0.2.1", &empty.with(WEB, "A", &["192.0.2.9"])).together.len(), 1);
 }
 
 #[test]
@@ -425,16 +425,16 @@ fn at_most_thirty_two_rejected_groups_are_tried_in_an_apply_oldest_first() {
     let groups: Vec<_> = (0..40)
         .map(|n| group_of(&create(owned(&format!("n{n}.example.test"), "A", &["192.0.2.1"])), &policy))
         .collect();
-    let mut rejected = Rejected::default();
+    let mut quarantine = Quarantine::default();
     for (age, group) in groups.iter().enumerate() {
-        rejected.reject(group, "refused", &copies, at(1000 - u64::try_from(age).unwrap()));
+        quarantine.reject(group, "refused", &copies, at(1000 - u64::try_from(age).unwrap()));
     }
-    let admitted = rejected.admit(groups.clone(), &copies, at(2000));
-    assert_eq!((admitted.alone.len(), admitted.held_back.len()), (32, 8));
-    assert_eq!(admitted.alone.first(), groups.last());
-    rejected.listed();
-    rejected.listed();
-    assert_eq!(rejected.admit(groups, &copies, at(2001)).together.len(), 40);
+    let triage = quarantine.triage(groups.clone(), &copies, at(2000));
+    assert_eq!((triage.alone.len(), triage.held_back.len()), (32, 8));
+    assert_eq!(triage.alone.first(), groups.last());
+    quarantine.listed();
+    quarantine.listed();
+    assert_eq!(quarantine.triage(groups, &copies, at(2001)).together.len(), 40);
 }
 
 #[test]

@@ -162,7 +162,7 @@ async fn a_server_that_is_away_is_told_and_asked_again() {
     world.put_all(&["a.example.test"]);
     world.desire(&["a.example.test"]);
     world.authority.world().ages = ages(&[("a.example.test", RecordType::A, 40)]);
-    world.authority.world().faults.insert(0, Fault::Unreachable);
+    world.authority.world().faults.insert(0, Misbehaviour::Unreachable);
     assert_eq!(world.look().await.len(), 1);
     let error = world.service.status().keep_alive.unwrap().zones[0].error.clone().unwrap();
     assert!(error.contains("as told"), "{error}");

@@ -91,8 +91,8 @@ async fn world(way: Way, hosts: u8) -> (FakeDirectory, NameServer, Source) {
     (directory, dns, source)
 }
 
-fn held(refreshed: &Refreshed<Marker>, doubtful: bool) -> Option<Held<Marker>> {
-    Some(Held { version: refreshed.version.clone(), doubtful })
+fn held(refreshed: &Refreshed<Marker>, doubtful: bool) -> Option<Base<Marker>> {
+    Some(Base { version: refreshed.version.clone(), doubtful })
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn where_neither_way_works_both_are_told() {
     let (directory, _, source) = world(Way::Either, 0).await;
     directory.state().mischief = Mischief::RefusesBind;
     let error = source.refresh(&zone(), None).await.unwrap_err();
-    let text = crate::provider::failure::chain(&error);
+    let text = crate::provider::chain(&error);
     assert!(text.contains("REFUSED") || text.to_lowercase().contains("refuse"), "{text}");
     assert!(text.contains("AcceptSecurityContext"), "{text}");
     assert_eq!(Cause::from(&error), Cause::DirectoryRefused);

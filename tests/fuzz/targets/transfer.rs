@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use external_dns_rfc2136_webhook::dns::{Outcome, Progress, Rdata, RecordType, Transfer, Ttl, ZoneContents, ZoneName};
+use external_dns_rfc2136_webhook::dns::{
+    Progress, Rdata, RecordType, Transfer, Transferred, Ttl, ZoneContents, ZoneName,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
@@ -24,11 +26,11 @@ fn run(mut transfer: Transfer, mut stream: &[u8]) {
         let reply = fitted(&transfer, message);
         match transfer.answer(&reply) {
             Ok(Progress::More(more)) => transfer = more,
-            Ok(Progress::Done(Outcome::Whole(contents) | Outcome::Updated(contents))) => {
+            Ok(Progress::Done(Transferred::Whole(contents) | Transferred::Updated(contents))) => {
                 assert!(contents.rrset(contents.zone().as_name(), RecordType::NS).is_some());
                 return;
             }
-            Ok(Progress::Done(Outcome::Unchanged)) | Err(_) => return,
+            Ok(Progress::Done(Transferred::Unchanged)) | Err(_) => return,
         }
     }
 }

@@ -10,7 +10,7 @@ const LISTS_WITHOUT_APPLY: u8 = 2;
 
 /// Records with what stands against each, and since when.
 #[derive(Debug, Clone)]
-pub struct Register<K, C> {
+pub struct Standing<K, C> {
     entries: BTreeMap<K, Entry<C>>,
     lists: u8,
 }
@@ -22,13 +22,13 @@ struct Entry<C> {
     told: SystemTime,
 }
 
-impl<K, C> Default for Register<K, C> {
+impl<K, C> Default for Standing<K, C> {
     fn default() -> Self {
         Self { entries: BTreeMap::new(), lists: 0 }
     }
 }
 
-impl<K: Ord + Clone, C: PartialEq> Register<K, C> {
+impl<K: Ord + Clone, C: PartialEq> Standing<K, C> {
     /// Puts the present entries in the place of the former ones, and returns the keys of those to tell: new, changed,
     /// or not told for an hour. What stood before keeps its time.
     pub fn replace(&mut self, present: impl IntoIterator<Item = (K, C)>, now: SystemTime) -> Vec<K> {
@@ -90,32 +90,32 @@ mod tests {
 
     #[test]
     fn an_entry_is_told_when_new_when_changed_and_hourly_and_keeps_its_time() {
-        let mut register = Register::default();
-        assert_eq!(register.replace([("a", 1)], at(10)), ["a"]);
-        assert_eq!(register.replace([("a", 1)], at(70)), [""; 0]);
-        assert_eq!(register.replace([("a", 2)], at(80)), ["a"]);
-        assert_eq!(register.replace([("a", 2)], at(3679)), [""; 0]);
-        assert_eq!(register.replace([("a", 2), ("b", 1)], at(3680)), ["a", "b"]);
-        assert_eq!(register.iter().collect::<Vec<_>>(), [(&"a", &2, at(10)), (&"b", &1, at(3680))]);
+        let mut standing = Standing::default();
+        assert_eq!(standing.replace([("a", 1)], at(10)), ["a"]);
+        assert_eq!(standing.replace([("a", 1)], at(70)), [""; 0]);
+        assert_eq!(standing.replace([("a", 2)], at(80)), ["a"]);
+        assert_eq!(standing.replace([("a", 2)], at(3679)), [""; 0]);
+        assert_eq!(standing.replace([("a", 2), ("b", 1)], at(3680)), ["a", "b"]);
+        assert_eq!(standing.iter().collect::<Vec<_>>(), [(&"a", &2, at(10)), (&"b", &1, at(3680))]);
     }
 
     #[test]
     fn an_entry_ends_when_an_apply_leaves_it_out() {
-        let mut register = Register::default();
-        register.replace([("a", 1), ("b", 1)], at(10));
-        register.replace([("b", 1)], at(70));
-        assert_eq!(register.iter().collect::<Vec<_>>(), [(&"b", &1, at(10))]);
+        let mut standing = Standing::default();
+        standing.replace([("a", 1), ("b", 1)], at(10));
+        standing.replace([("b", 1)], at(70));
+        assert_eq!(standing.iter().collect::<Vec<_>>(), [(&"b", &1, at(10))]);
     }
 
     #[test]
     fn entries_end_with_the_second_list_without_an_apply() {
-        let mut register = Register::default();
-        register.replace([("a", 1)], at(10));
-        assert!(!register.listed());
-        register.replace([("a", 1)], at(20));
-        assert!(!register.listed());
-        assert_eq!(register.len(), 1);
-        assert!(register.listed());
-        assert!(register.is_empty());
+        let mut standing = Standing::default();
+        standing.replace([("a", 1)], at(10));
+        assert!(!standing.listed());
+        standing.replace([("a", 1)], at(20));
+        assert!(!standing.listed());
+        assert_eq!(standing.len(), 1);
+        assert!(standing.listed());
+        assert!(standing.is_empty());
     }
 }

@@ -15,7 +15,7 @@ const VALUES: usize = 8;
 
 /// What each RRset may hold after updates whose outcome is not known to be success.
 #[derive(Debug, Clone, Default)]
-pub struct Unsettled(BTreeMap<(Name, RecordType), Entry>);
+pub struct UnknownFates(BTreeMap<(Name, RecordType), Entry>);
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -24,7 +24,7 @@ struct Entry {
     tried: SystemTime,
 }
 
-impl Unsettled {
+impl UnknownFates {
     /// Lets the changes start from any value that an earlier update of theirs may have left.
     pub fn accept(&self, changes: &mut [Change]) {
         for change in changes {
@@ -54,7 +54,7 @@ impl Unsettled {
     }
 
     /// Forgets an RRset whose change succeeded, or which holds none of the values.
-    pub fn settle(&mut self, change: &Change) {
+    pub fn forget(&mut self, change: &Change) {
         self.0.remove(&key(change));
     }
 
@@ -96,43 +96,43 @@ mod tests {
         intake(&changes, &policy(&["example.test"])).0.remove(0)
     }
 
-    fn accepted(unsettled: &Unsettled, change: &Change) -> usize {
+    fn accepted(unknown_fates: &UnknownFates, change: &Change) -> usize {
         let mut changes = [change.clone()];
-        unsettled.accept(&mut changes);
+        unknown_fates.accept(&mut changes);
         changes[0].accepted.len()
     }
 
     #[test]
     fn an_entry_that_is_not_tried_any_more_expires() {
-        let (mut unsettled, began, change) = (Unsettled::default(), SystemTime::UNIX_EPOCH, update(0, 1, 2));
+        let (mut unknown_fates, began, change) = (UnknownFates::default(), SystemTime::UNIX_EPOCH, update(0, 1, 2));
         let hours = |n: u64| began + Duration::from_secs(n * 3600);
-        unsettled.keep(&change, began);
-        unsettled.expire(hours(5));
-        assert_eq!(accepted(&unsettled, &change), 2);
-        unsettled.keep(&change, hours(5));
-        unsettled.expire(hours(10));
-        assert_eq!(accepted(&unsettled, &change), 2, "each try counts");
-        unsettled.expire(hours(11));
-        assert_eq!(accepted(&unsettled, &change), 0);
+        unknown_fates.keep(&change, began);
+        unknown_fates.expire(hours(5));
+        assert_eq!(accepted(&unknown_fates, &change), 2);
+        unknown_fates.keep(&change, hours(5));
+        unknown_fates.expire(hours(10));
+        assert_eq!(accepted(&unknown_fates, &change), 2, "each try counts");
+        unknown_fates.expire(hours(11));
+        assert_eq!(accepted(&unknown_fates, &change), 0);
     }
 
     #[test]
     fn what_is_remembered_is_bounded_and_the_latest_stays() {
-        let (mut unsettled, began) = (Unsettled::default(), SystemTime::UNIX_EPOCH);
+        let (mut unknown_fates, began) = (UnknownFates::default(), SystemTime::UNIX_EPOCH);
         for n in 0..MOST + 10 {
-            unsettled.keep(&update(n, 1, 2), began + Duration::from_millis(n as u64));
+            unknown_fates.keep(&update(n, 1, 2), began + Duration::from_millis(n as u64));
         }
-        unsettled.expire(began + Duration::from_secs(60));
-        assert_eq!(unsettled.0.len(), MOST);
-        assert_eq!([9, 10].map(|n| accepted(&unsettled, &update(n, 1, 2))), [0, 2]);
+        unknown_fates.expire(began + Duration::from_secs(60));
+        assert_eq!(unknown_fates.0.len(), MOST);
+        assert_eq!([9, 10].map(|n| accepted(&unknown_fates, &update(n, 1, 2))), [0, 2]);
     }
 
     #[test]
     fn of_many_values_the_first_and_the_last_stay() {
-        let mut unsettled = Unsettled::default();
-        (2..100).for_each(|new| unsettled.keep(&update(0, 1, new), SystemTime::UNIX_EPOCH));
+        let mut unknown_fates = UnknownFates::default();
+        (2..100).for_each(|new| unknown_fates.keep(&update(0, 1, new), SystemTime::UNIX_EPOCH));
         let mut changes = [update(0, 1, 99)];
-        unsettled.accept(&mut changes);
+        unknown_fates.accept(&mut changes);
         let [change] = changes;
         let value = |n: usize| update(0, 1, n).kind.wanted().unwrap().rdata.clone();
         let expected: Vec<_> = [1].into_iter().chain(93..100).map(value).collect();

@@ -20,7 +20,7 @@ const LISTS_WITHOUT_APPLY: u8 = 2;
 
 /// The groups that were rejected and are still asked for.
 #[derive(Debug, Clone)]
-pub struct Rejected<C> {
+pub struct Quarantine<C> {
     entries: BTreeMap<Key, Entry<C>>,
     lists: u8,
 }
@@ -39,7 +39,7 @@ struct Entry<C> {
 
 /// What an apply does with its groups.
 #[derive(Debug, Clone)]
-pub struct Admitted<C> {
+pub struct Triage<C> {
     /// Groups that may share messages.
     pub together: Vec<Group>,
     /// Groups that were rejected before: each goes in a message of its own.
@@ -48,30 +48,30 @@ pub struct Admitted<C> {
     pub held_back: Vec<(Group, C)>,
 }
 
-impl<C> Default for Rejected<C> {
+impl<C> Default for Quarantine<C> {
     fn default() -> Self {
         Self { entries: BTreeMap::new(), lists: 0 }
     }
 }
 
-impl<C: Clone> Rejected<C> {
+impl<C: Clone> Quarantine<C> {
     /// Sorts the groups of an apply. Entries that the apply leaves out end; a change of what is asked, or of what DNS
     /// holds, starts anew.
     #[must_use]
-    pub fn admit(&mut self, groups: Vec<Group>, copies: &Copies, now: SystemTime) -> Admitted<C> {
+    pub fn triage(&mut self, groups: Vec<Group>, copies: &Copies, now: SystemTime) -> Triage<C> {
         self.lists = 0;
         let mut former = std::mem::take(&mut self.entries);
-        let mut admitted = Admitted { together: Vec::new(), alone: Vec::new(), held_back: Vec::new() };
+        let mut triage = Triage { together: Vec::new(), alone: Vec::new(), held_back: Vec::new() };
         let mut due = Vec::new();
         for group in groups {
             let key = key(&group);
             match former.remove(&key).filter(|entry| entry.asked == group && entry.held == held(&group, copies)) {
-                None => admitted.together.push(group),
+                None => triage.together.push(group),
                 Some(entry) => {
                     if entry.is_due(now) {
                         due.push((entry.tried, group));
                     } else {
-                        admitted.held_back.push((group, entry.cause.clone()));
+                        triage.held_back.push((group, entry.cause.clone()));
                     }
                     self.entries.insert(key, entry);
                 }
@@ -80,12 +80,12 @@ impl<C: Clone> Rejected<C> {
         // The sort is stable, and those over the limit come first next time.
         due.sort_by_key(|(tried, _)| *tried);
         let later = due.split_off(due.len().min(TRIES_PER_APPLY));
-        admitted.alone = due.into_iter().map(|(_, group)| group).collect();
+        triage.alone = due.into_iter().map(|(_, group)| group).collect();
         for (_, group) in later {
             let cause = self.entries.get(&self::key(&group)).map(|entry| entry.cause.clone());
-            admitted.held_back.extend(cause.map(|cause| (group, cause)));
+            triage.held_back.extend(cause.map(|cause| (group, cause)));
         }
-        admitted
+        triage
     }
 
     /// Notes that a group was rejected; `copies` tell what DNS held then.
@@ -97,7 +97,7 @@ impl<C: Clone> Rejected<C> {
     }
 
     /// Notes that a group was applied.
-    pub fn settle(&mut self, group: &Group) {
+    pub fn release(&mut self, group: &Group) {
         self.entries.remove(&key(group));
     }
 
