@@ -102,7 +102,7 @@ imagetest: sbom $(CRANE) ## runs the sidecar inside the image's root, as a conta
 	@$(SETUP) servers
 	cargo test --locked --test image
 
-bench: ## measures the sidecar against nsupdate and dig, and writes tests/bench/RESULTS.md; BENCH=quick does less
+bench: ## measures the sidecar against nsupdate and dig, and writes tests/bench/RESULTS.md; BENCH=quick does less, BENCH="one read" these parts
 	@$(SETUP) build servers
 	cargo bench --locked --bench sidecar
 

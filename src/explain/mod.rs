@@ -45,7 +45,7 @@ pub async fn explain(config: &Config, name: &str, record_type: Option<&str>) -> 
     match read_zone(config, &zone, &name).await {
         Ok((read, contents)) => {
             report.zone = Some(read);
-            let copies = Copies::from([(zone, contents)]);
+            let copies = Copies::from_iter([(zone, contents)]);
             tell(&mut report, &name, rtype, &copies, &policy);
         }
         Err(failure) => report = report.failed(&failure),
@@ -128,7 +128,7 @@ fn tell(report: &mut Report, name: &Name, rtype: Option<RecordType>, copies: &Co
 /// The registry TXT of a record, as ExternalDNS would delete them.
 fn registry(set: &RecordSet, name: &Name, copies: &Copies) -> Vec<Endpoint> {
     let of = |text: &Name| {
-        let held = copies.values().find_map(|contents| contents.rrset(text, RecordType::TXT))?;
+        let held = copies.contents().find_map(|contents| contents.rrset(text, RecordType::TXT))?;
         let targets = crate::plan::canonical::canonical_targets(RecordType::TXT, held.rdata);
         let labels = BTreeMap::from([("ownedRecord".to_owned(), name.to_undotted())]);
         Some(Endpoint { labels, ..endpoint(text, RecordType::TXT, targets, None) })

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::copies::Copies;
 use super::intake::Change;
 use super::protected::host;
-use super::step::Copies;
 use crate::dns::{Name, RecordType, ZoneSet};
 
 /// What each alias that an apply changes points to in the end; none where it goes.

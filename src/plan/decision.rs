@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Policy;
 use super::alias::leads_back;
 use super::canonical::{canonical_form, canonical_set};
+use super::copies::Copies;
 use super::group::Group;
 use super::hidden::{Cover, belongs_to, cover, hidden_by_new, is_address, may_be_glue};
 use super::intake::{Change, Kind, Wanted};
@@ -12,7 +13,7 @@ use super::ownership::{Claim, claim};
 use super::protected::Infrastructure;
 use super::reason::Reason;
 use super::registry::{Pattern, describe, registry_after, speaks_for};
-use super::step::{Copies, Op, Planned};
+use super::step::{Op, Planned};
 use crate::dns::RrsetRef;
 use crate::dns::{Name, Rdata, RecordType, ServerProfile, Ttl, ZoneContents, ZoneName};
 
@@ -22,7 +23,7 @@ pub(super) struct View<'a> {
     /// The zone of the part.
     pub(super) contents: Option<&'a ZoneContents>,
     /// What of it keeps the domain going.
-    pub(super) infrastructure: Option<Infrastructure>,
+    pub(super) infrastructure: Option<&'a Infrastructure>,
     pub(super) copies: &'a Copies,
     pub(super) policy: &'a Policy,
 }
@@ -32,7 +33,7 @@ impl<'a> View<'a> {
         let Some(contents) = self.contents else {
             return if self.has_its_text(change) { Ok(Some(self.unseen(change))) } else { Err(Reason::NoRegistryText) };
         };
-        if self.policy.protected.covers(contents.zone(), self.infrastructure.as_ref(), &change.name, change.rtype) {
+        if self.policy.protected.covers(contents.zone(), self.infrastructure, &change.name, change.rtype) {
             return Err(Reason::Protected);
         }
         if let Some(cover) = cover(contents, &change.name, change.rtype).filter(|cover| !self.is_exempt(change, cover))
@@ -258,9 +259,10 @@ impl<'a> View<'a> {
 
     /// The other owner for whom a record stays that the asking one deletes.
     pub(super) fn keeps_for(&self, record: &Change) -> Option<String> {
-        let asking = record.owner.as_ref().filter(|_| !record.is_registry())?;
+        let is_record_to_go = !record.is_registry() && matches!(record.kind, Kind::Delete { .. });
+        let asking = record.owner.as_ref().filter(|_| is_record_to_go)?;
         let named = self.named_owners(record);
-        let is_shared = matches!(record.kind, Kind::Delete { .. }) && named.contains(asking);
+        let is_shared = named.contains(asking);
         named.into_iter().find(|owner| is_shared && owner != asking)
     }
 

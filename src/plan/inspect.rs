@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Policy;
 use super::batch::{Batch, Indexed};
 use super::canonical::canonical_targets;
+use super::copies::Copies;
 use super::group::group;
 use super::hidden::cover;
 use super::intake::intake;
@@ -13,7 +14,7 @@ use super::ownership::{Claim, claim};
 use super::protected::Infrastructure;
 use super::reason::{Reason, Refusal};
 use super::registry::{may_speak_for, owned_candidates};
-use super::step::{Copies, plan};
+use super::step::plan;
 use crate::api::Changes;
 use crate::dns::RrsetRef;
 use crate::dns::{Name, RecordType, Ttl, Update};
@@ -90,7 +91,7 @@ fn texts(name: &Name, rtype: RecordType, copies: &Copies) -> Vec<RegistryText> {
             && owned_candidates(text.name).any(|owned| owned == *name)
     };
     let mut found: Vec<RegistryText> = Vec::new();
-    for text in copies.values().flat_map(|contents| contents.iter()).filter(is_meant) {
+    for text in copies.contents().flat_map(|contents| contents.iter()).filter(is_meant) {
         found.extend(text.rdata.iter().filter_map(|rdata| {
             let owner = match claim(rdata) {
                 Claim::Owner(owner) => Some(owner),
@@ -152,7 +153,7 @@ mod tests {
             let rdata = parse_target(rtype, target, |text| text.parse()).unwrap();
             contents.add(&name.parse().unwrap(), rtype, Ttl::from_secs(300), rdata);
         }
-        Copies::from([(zone, Arc::new(contents))])
+        Copies::from_iter([(zone, Arc::new(contents))])
     }
 
     fn explained(name: &str, records: &[(&str, &str, &str)]) -> Vec<RecordSet> {

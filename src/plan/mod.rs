@@ -6,6 +6,7 @@ mod adjust;
 pub mod alias;
 mod batch;
 pub mod canonical;
+mod copies;
 mod decision;
 pub mod delivery;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod unknown_fates;
 
 pub use adjust::{Adjusted, adjust};
 pub use batch::{Batch, Indexed, Limits, pack};
+pub use copies::Copies;
 pub use group::{Group, Grouped, Part, group};
 pub use intake::{Change, Kind, Wanted, intake};
 pub use listing::{Listing, list};
@@ -37,7 +39,7 @@ pub use protected::{Protected, ProtectedName, Protection};
 pub use quarantine::{Quarantine, Triage};
 pub use reason::{Reason, Refusal};
 pub use standing::Standing;
-pub use step::{Copies, Op, Planned, Step, plan};
+pub use step::{Op, Planned, Step, plan};
 pub use unknown_fates::UnknownFates;
 
 /// What the configuration says about planning.

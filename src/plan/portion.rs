@@ -32,10 +32,6 @@ pub(super) fn fit(step: Step, may_divide: bool, policy: &Policy) -> Step {
 /// Whether what a step ends with could be deleted again.
 pub(super) fn can_be_undone(step: &Step, may_divide: bool, policy: &Policy) -> Result<(), usize> {
     let (_, limit) = room(policy.profile);
-    // Who is listed, deleted and added within this needs no closer look.
-    if octets(step) <= limit / 4 {
-        return Ok(());
-    }
     let mut undo = Step { prerequisites: Vec::new(), operations: Vec::new(), planned: Vec::new(), ..step.clone() };
     for planned in step.planned.iter().filter(|planned| !planned.after.is_empty()) {
         let planned = planned.reversed();

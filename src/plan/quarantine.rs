@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use super::copies::Copies;
 use super::group::Group;
-use super::step::Copies;
 use crate::dns::{Name, RecordType, Rrset};
 
 /// Applies in which a rejected group is tried again at once.
@@ -60,6 +60,9 @@ impl<C: Clone> Quarantine<C> {
     #[must_use]
     pub fn triage(&mut self, groups: Vec<Group>, copies: &Copies, now: SystemTime) -> Triage<C> {
         self.lists = 0;
+        if self.entries.is_empty() {
+            return Triage { together: groups, alone: Vec::new(), held_back: Vec::new() };
+        }
         let mut former = std::mem::take(&mut self.entries);
         let mut triage = Triage { together: Vec::new(), alone: Vec::new(), held_back: Vec::new() };
         let mut due = Vec::new();
@@ -98,7 +101,9 @@ impl<C: Clone> Quarantine<C> {
 
     /// Notes that a group was applied.
     pub fn release(&mut self, group: &Group) {
-        self.entries.remove(&key(group));
+        if !self.entries.is_empty() {
+            self.entries.remove(&key(group));
+        }
     }
 
     /// Notes that the records were listed; the second list without an apply between ends every entry.

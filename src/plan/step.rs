@@ -1,21 +1,18 @@
 //! From a part of a group and what DNS holds to prerequisites and exact-value operations (RFC 2136 §2.4 and §2.5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Policy;
-use super::batch::room;
+use super::batch::{octets, room};
 use super::canonical::canonical_set;
+use super::copies::Copies;
 use super::decision::View;
 use super::group::{Group, Part};
 use super::intake::Change;
 use super::portion::{can_be_undone, fit};
-use super::protected::Infrastructure;
 use super::reason::{Reason, Refusal};
 use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Rrset, Ttl, Update, ZoneContents, ZoneName};
-
-/// What was last read of each zone. A zone that is not there is unknown: the caller's old values stand in.
-pub type Copies = BTreeMap<ZoneName, Arc<ZoneContents>>;
 
 /// What one message, or a share of one, does for a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +131,7 @@ impl Step {
 /// When one of its changes cannot be done, the refusal of the whole group.
 pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Result<Option<Step>, Vec<Refusal>> {
     let contents = copies.get(&part.zone).map(Arc::as_ref);
-    let infrastructure = contents.map(Infrastructure::of);
-    let view = View { group, contents, infrastructure, copies, policy };
+    let view = View { group, contents, infrastructure: copies.infrastructure(&part.zone), copies, policy };
     let mut planned = Vec::new();
     for change in &part.changes {
         match view.plan(change) {
@@ -173,10 +169,14 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
     };
     // What has become of a portion whose answer was lost could not be told where the zone cannot be read.
     let may_divide = contents.is_some();
+    let (_, limit) = room(policy.profile);
+    // What is listed, deleted and added within this fits, and so does what undoes it.
+    if octets(&step) <= limit / 4 {
+        return Ok(Some(step));
+    }
     if let Err(octets) = can_be_undone(&step, may_divide, policy)
         && let Some(grown) = step.planned.iter().find(|plan| plan.after.len() > plan.before.len())
     {
-        let (_, limit) = room(policy.profile);
         let culprit = part.changes.iter().find(|change| change.name == grown.name && change.rtype == grown.rtype);
         let reason = Reason::TooLarge { octets, limit };
         return Err(culprit.map(|culprit| group.refuse(culprit, &reason)).unwrap_or_default());

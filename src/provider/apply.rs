@@ -1,11 +1,12 @@
 //! One apply: does what the delivery asks for, tells it what came of that, and logs and counts what was changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info, info_span, warn};
@@ -25,6 +26,8 @@ use crate::plan::{self, Batch, Copies, Planned, Policy, Step};
 const QUESTIONS: usize = 3;
 /// Queries of one read-back in flight at once.
 const LOOKS: usize = 8;
+/// Steps that are told in the log before it is looked again whether a server has answered.
+const TOLD_AT_ONCE: usize = 8;
 
 /// What an apply works with.
 pub(super) struct Means<'a, A: Authority> {
@@ -53,6 +56,16 @@ pub(super) struct Changed {
     pub(super) zones: BTreeSet<ZoneName>,
     /// The record sets that were changed last.
     pub(super) history: History,
+    /// What of it the log does not say yet.
+    pub(super) untold: Untold,
+}
+
+/// Steps that are done, and that are told in the log when nobody waits for something else.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    steps: VecDeque<(Span, Arc<Step>)>,
+    server: String,
+    dry_run: bool,
 }
 
 /// What came of an apply.
@@ -66,7 +79,8 @@ pub(super) struct Applied {
 
 impl<'a, A: Authority> Apply<'a, A> {
     pub(super) fn new(means: Means<'a, A>, pin: A::Pin) -> Self {
-        Self { means, pin, changed: Changed::default() }
+        let untold = Untold { steps: VecDeque::new(), server: String::new(), dry_run: means.dry_run };
+        Self { means, pin, changed: Changed { untold, ..Changed::default() } }
     }
 
     /// Applies what can be applied.
@@ -107,7 +121,16 @@ impl<'a, A: Authority> Apply<'a, A> {
                     Command::Note(note) => span.in_scope(|| means.note(pin, &note, changed)),
                 }
             }
-            match under_way.next().await {
+            let outcome = match under_way.next().now_or_never() {
+                Some(outcome) => outcome,
+                None if !changed.untold.is_empty() => {
+                    changed.untold.tell(TOLD_AT_ONCE);
+                    yield_now().await;
+                    continue;
+                }
+                None => under_way.next().await,
+            };
+            match outcome {
                 Some(Ok(outcome)) => delivery.take(outcome),
                 Some(Err(failure)) => delivery.stop(failure),
                 None => return,
@@ -141,19 +164,25 @@ impl<A: Authority> Means<'_, A> {
                 update.iter().for_each(|update| self.authority.remember(pin, update));
             }
             Note::Doubt(zone) => self.authority.doubt(pin, zone),
-            Note::Tell(step) => {
-                if !self.dry_run {
-                    changed.zones.insert(step.zone.clone());
-                    changed.history.keep(step.planned.iter().map(|planned| ChangeEntry {
-                        at: seconds(now()),
-                        op: planned.op.label(),
-                        name: planned.name.to_undotted(),
-                        record_type: planned.rtype.to_string(),
-                    }));
-                }
-                self.tell(pin, step);
+            Note::Tell(step) => self.count(pin, step, changed),
+        }
+    }
+
+    /// What has become of the zone counts at once; the log may wait.
+    fn count(&self, pin: &A::Pin, step: &Arc<Step>, changed: &mut Changed) {
+        if !self.dry_run {
+            changed.zones.insert(step.zone.clone());
+            changed.history.keep(step.planned.iter().map(|planned| ChangeEntry {
+                at: seconds(now()),
+                op: planned.op.label(),
+                name: planned.name.to_undotted(),
+                record_type: planned.rtype.to_string(),
+            }));
+            for planned in &step.planned {
+                self.metrics.changed(planned.op.label(), planned.rtype.to_string());
             }
         }
+        changed.untold.keep(step, self.authority.server(pin));
     }
 
     async fn send(&self, pin: &A::Pin, batch: &Batch) -> Result<Fate<Failure>, Failure> {
@@ -261,24 +290,41 @@ impl<A: Authority> Means<'_, A> {
             Err(_) => Ok(None),
         }
     }
+}
 
-    fn tell(&self, pin: &A::Pin, step: &Step) {
-        for (name, rtype, owner) in &step.kept {
-            warn!(%name, r#type = %rtype, owner, "stays: its registry TXT names another owner too, and only our text went");
+impl Untold {
+    fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Keeps a step under the span that it was done in.
+    fn keep(&mut self, step: &Arc<Step>, server: String) {
+        if self.server != server {
+            self.tell(usize::MAX);
+            self.server = server;
         }
-        let server = self.authority.server(pin);
-        for planned in &step.planned {
-            if self.dry_run {
-                info!(
-                    zone = %step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),
-                    server, "printed, not sent"
-                );
-                continue;
-            }
-            self.metrics.changed(planned.op.label(), planned.rtype.to_string());
+        self.steps.push_back((Span::current(), Arc::clone(step)));
+    }
+
+    /// Tells so many steps, in the order in which they were done.
+    pub(super) fn tell(&mut self, most: usize) {
+        let count = self.steps.len().min(most);
+        for (span, step) in self.steps.drain(..count) {
+            span.in_scope(|| tell(&step, &self.server, self.dry_run));
+        }
+    }
+}
+
+fn tell(step: &Step, server: &str, dry_run: bool) {
+    for (name, rtype, owner) in &step.kept {
+        warn!(%name, r#type = %rtype, owner, "stays: its registry TXT names another owner too, and only our text went");
+    }
+    for Planned { name, rtype, op, .. } in &step.planned {
+        if dry_run {
+            info!(zone = %step.zone, %name, r#type = %rtype, op = op.label(), server, "printed, not sent");
+        } else {
             info!(
-                zone = %step.zone, name = %planned.name, r#type = %planned.rtype, op = planned.op.label(),
-                server, rcode = "NOERROR", "changed"
+                zone = %step.zone, %name, r#type = %rtype, op = op.label(), server, rcode = "NOERROR", "changed"
             );
         }
     }

@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, warn};
 
-use super::apply::{Applied, Apply, Means};
+use super::apply::{Applied, Apply, Means, Untold};
 use super::authority::Authority;
 use super::keep_alive::Keeper;
 use super::list::{Lists, off_the_runtime};
@@ -26,6 +29,9 @@ use crate::plan::{self, Policy, Standing};
 
 /// The part of a request's time in which zones are read; in the rest their list is made and sent.
 const READING: f64 = 5.0 / 6.0;
+
+/// Longest wait at the end for an apply whose caller has left, and for the log.
+const LAST_APPLY: Duration = Duration::from_secs(1);
 
 /// Zones that are read side by side.
 const ZONES_AT_ONCE: usize = 4;
@@ -62,6 +68,8 @@ pub(super) struct Inner<A> {
     pub(super) keeper: Keeper,
     state: Mutex<State>,
     lists: Lists,
+    /// Applies under way, or not yet told in the log.
+    applies: TaskTracker,
 }
 
 struct State {
@@ -108,6 +116,7 @@ impl<A: Authority> Service<A> {
             keeper,
             state: Mutex::new(state),
             lists: Lists::default(),
+            applies: TaskTracker::new(),
         };
         Self(Arc::new(inner))
     }
@@ -138,8 +147,11 @@ impl<A: Authority> Service<A> {
         self.0.look_what_is_due().await
     }
 
-    /// Says goodbye to the servers.
+    /// Ends what is under way, and says goodbye to the servers.
     pub async fn close(&self) {
+        self.0.applies.close();
+        // It stops before its next message.
+        let _ = timeout(LAST_APPLY, self.0.applies.wait()).await;
         self.0.authority.close().await;
     }
 }
@@ -221,11 +233,15 @@ impl<A: Authority> Inner<A> {
     }
 
     /// One apply, in its turn.
-    async fn apply(&self, changes: &Changes) -> Result<Vec<Rejection>, Failure> {
+    async fn apply(&self, changes: &Changes) -> (Result<Vec<Rejection>, Failure>, Untold) {
         let deadline = self.deadline();
-        let waited = || Failure::new(Cause::Deadline, "another apply is still under way");
-        let mut memory = timeout_at(deadline, self.memory.lock()).await.map_err(|_| waited())?;
-        let pin = self.authority.pin_for_write().await?;
+        let Ok(mut memory) = timeout_at(deadline, self.memory.lock()).await else {
+            return (Err(Failure::new(Cause::Deadline, "another apply is still under way")), Untold::default());
+        };
+        let pin = match self.authority.pin_for_write().await {
+            Ok(pin) => pin,
+            Err(failure) => return (Err(failure), Untold::default()),
+        };
         let (authority, policy, metrics) = (&self.authority, &self.settings.policy, self.metrics.as_ref());
         let dry_run = self.settings.dry_run;
         let means = Means { authority, policy, metrics, dry_run, deadline, stop: &self.stop };
@@ -234,18 +250,10 @@ impl<A: Authority> Inner<A> {
         let mut state = self.state();
         state.last_apply.extend(changed.zones.into_iter().map(|zone| (zone, now)));
         state.history.keep(changed.history.entries().into_iter().rev());
-        let rejections = outcome?;
-        let told: BTreeSet<_> =
-            state.rejected.replace(rejections.iter().cloned().map(Into::into), now).into_iter().collect();
-        for (record, failure) in entries(&state.rejected).filter(|(record, _)| told.contains(record)) {
-            error!(
-                name = record.name,
-                r#type = record.record_type,
-                cause = failure.cause.label(),
-                "rejected: {failure}"
-            );
+        if let Ok(rejections) = &outcome {
+            state.tell_rejected(rejections, now);
         }
-        Ok(rejections)
+        (outcome, changed.untold)
     }
 
     /// ExternalDNS sends no empty plan: lists without an apply between mean that nothing is asked for any more.
@@ -279,6 +287,22 @@ fn status_entries(standing: &Standing<RecordKey, Failure>) -> Vec<StatusEntry> {
 #[expect(clippy::disallowed_methods, reason = "/status tells since when an entry stands, and back-off goes by it")]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+impl State {
+    /// Notes what is rejected now, and tells what of it is new.
+    fn tell_rejected(&mut self, rejections: &[Rejection], now: SystemTime) {
+        let told: BTreeSet<_> =
+            self.rejected.replace(rejections.iter().cloned().map(Into::into), now).into_iter().collect();
+        for (record, failure) in entries(&self.rejected).filter(|(record, _)| told.contains(record)) {
+            error!(
+                name = record.name,
+                r#type = record.record_type,
+                cause = failure.cause.label(),
+                "rejected: {failure}"
+            );
+        }
+    }
 }
 
 impl<A: Authority> Provider for Service<A> {
@@ -329,8 +353,16 @@ impl<A: Authority> Provider for Service<A> {
     /// Runs in a task of its own: a caller that leaves does not stop it in mid-message.
     async fn apply_changes(&self, changes: Changes) -> Result<Vec<Rejection>, Failure> {
         let inner = self.0.clone();
-        let apply = tokio::spawn(async move { inner.apply(&changes).await }.in_current_span());
-        apply.await.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, "the apply broke off")))
+        let (answer, answered) = oneshot::channel();
+        let apply = async move {
+            let (outcome, mut untold) = inner.apply(&changes).await;
+            // Whoever has left is told nothing, and whoever waits is told before the log is.
+            let _ = answer.send(outcome);
+            yield_now().await;
+            untold.tell(usize::MAX);
+        };
+        self.0.applies.spawn(apply.in_current_span());
+        answered.await.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, "the apply broke off")))
     }
 
     fn status(&self) -> Status {

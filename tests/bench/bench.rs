@@ -1,5 +1,6 @@
 //! `make bench`: the sidecar and the tools that do the same, on one KDC and one BIND, in one run. Judges nothing; what it
-//! prints it writes to `tests/bench/RESULTS.md` too. `BENCH=quick` leaves out what takes long, and writes nothing.
+//! prints it writes to `tests/bench/RESULTS.md` too. `BENCH=quick` leaves out what takes long, `BENCH="one read"` measures
+//! these parts only; both write nothing.
 //!
 //! Its peers: `nsupdate -g`; ExternalDNS's own rfc2136 provider, where there is Go; clients with nothing around them,
 //! which show what the server can do; and `dig`.
@@ -42,31 +43,72 @@ const PER_MESSAGE: usize = 200;
 const PER_MESSAGE_IN_TREE: usize = 50;
 /// The server that is not on this machine.
 const ROUND_TRIP: Duration = Duration::from_millis(5);
+/// What can be measured by itself.
+const PARTS: [&str; 7] = ["start", "idle", "apply", "far", "ceiling", "one", "read"];
 
 fn main() {
-    let is_quick = std::env::var("BENCH").is_ok_and(|form| form == "quick");
-    let zones = if is_quick { &ZONES[..2] } else { &ZONES[..] };
+    let wish = Wish::read();
+    let zones = if wish.is_quick { &ZONES[..2] } else { &ZONES[..] };
     let mut bench = Bench::prepare(zones);
-    bench.start();
-    bench.idle(zones);
+    if wish.wants("start") {
+        bench.start();
+    }
+    if wish.wants("idle") {
+        bench.idle(zones);
+    }
     let near = bench.named.socket();
-    for (records, rounds) in if is_quick { &[(1, 20), (1_000, 5)][..] } else { &[(1, 20), (100, 5), (10_000, 5)] } {
-        bench.apply(*records, *rounds, ("", near));
+    if wish.wants("apply") {
+        for (records, rounds) in wish.unless_quick(&[(1, 20), (100, 5), (10_000, 5)], &[(1, 20), (1_000, 5)]) {
+            bench.apply(*records, *rounds, ("", near));
+        }
     }
-    let far = distance::line(near, ROUND_TRIP);
-    for (records, rounds) in if is_quick { &[(1, 5)][..] } else { &[(1, 10), (10_000, 3)] } {
-        bench.apply(*records, *rounds, (", 5 ms away", far));
+    if wish.wants("far") {
+        let far = distance::line(near, ROUND_TRIP);
+        for (records, rounds) in wish.unless_quick(&[(1, 10), (10_000, 3)], &[(1, 5)]) {
+            bench.apply(*records, *rounds, (", 5 ms away", far));
+        }
     }
-    bench.ceiling(if is_quick { 1_000 } else { 10_000 });
-    for (zone, records) in zones {
-        bench.apply_one(zone, *records);
+    if wish.wants("ceiling") {
+        bench.ceiling(if wish.is_quick { 1_000 } else { 10_000 });
     }
-    for (zone, records) in zones {
-        bench.read(zone, *records);
+    if wish.wants("one") {
+        zones.iter().for_each(|(zone, records)| bench.apply_one(zone, *records));
     }
-    if !is_quick {
+    if wish.wants("read") {
+        zones.iter().for_each(|(zone, records)| bench.read(zone, *records));
+    }
+    if wish.is_whole() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/RESULTS.md");
         fs::write(file, bench.report.markdown()).unwrap();
+    }
+}
+
+/// What `BENCH` asks for: `quick` for small zones, and the names of the parts to be measured; else all.
+struct Wish {
+    is_quick: bool,
+    parts: Vec<String>,
+}
+
+impl Wish {
+    fn read() -> Self {
+        let words: Vec<String> =
+            std::env::var("BENCH").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let (quick, parts): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word == "quick");
+        let unknown = parts.iter().find(|part| !PARTS.contains(&part.as_str()));
+        assert!(unknown.is_none(), "BENCH knows `quick` and {PARTS:?}, but not {unknown:?}");
+        Self { is_quick: !quick.is_empty(), parts }
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.is_quick && self.parts.is_empty()
+    }
+
+    fn unless_quick<T>(&self, whole: &'static [T], quick: &'static [T]) -> &'static [T] {
+        if self.is_quick { quick } else { whole }
     }
 }
 
@@ -317,19 +359,22 @@ impl Bench {
         let endpoints = [Endpoint::a(&format!("one.{zone}"), &["192.0.2.1"]).ttl(300)];
         let [create, delete] = bodies(&endpoints);
         let [add, remove] = ["add", "delete"].map(|verb| script(zone, verb, &endpoints));
-        let ours = Times::of(20, |_| {
-            let created = apply(&sidecar, &create);
-            apply(&sidecar, &delete);
-            created
-        });
         let server = self.named.socket();
+        let exchanges = bare::Exchanges::new(server, zone);
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            ours.push(apply(&sidecar, &create));
+            apply(&sidecar, &delete);
+            // The list before an apply leaves the caches cold; so it does before the peer's.
+            sidecar.get("/records");
+            bare.push(exchanges.once());
+        }
+        let [ours, bare] = [ours, bare].map(Times);
         let theirs = Times::of(20, |_| {
             let created = timed(|| self.nsupdate(server, &add));
             self.nsupdate(server, &remove);
             created
         });
-        let exchanges = bare::Exchanges::new(server, zone);
-        let bare = Times::of(20, |_| exchanges.once());
         let what = format!("create 1 A in a zone of {records}");
         self.report.compare(&what, &ours, ("one signed exchange", &bare));
         self.report.compare(&what, &ours, ("`nsupdate -g`", &theirs));

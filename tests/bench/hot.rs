@@ -96,7 +96,7 @@ fn change_a_zone_of(bencher: Bencher<'_, '_>, names: usize) {
 #[divan::bench(args = [1, 1_000])]
 fn plan_creates(bencher: Bencher<'_, '_>, count: usize) {
     let (policy, changes) = (policy(), creates(count));
-    let copies = Copies::from([(zone(), Arc::new(contents(100_000)))]);
+    let copies = Copies::from_iter([(zone(), Arc::new(contents(100_000)))]);
     bencher.bench(|| {
         let (changes, _) = plan::intake(black_box(&changes), &policy);
         let grouped = plan::group(changes, &policy);

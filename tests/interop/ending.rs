@@ -83,3 +83,16 @@ fn an_apply_under_way_is_answered_first() {
     assert!(status == 204 || status == 503, "{status}");
     assert_eq!(tkey_requests(&forwarder), 2, "the context is deleted");
 }
+
+/// The caller is answered before all of that is written.
+#[test]
+fn the_log_tells_every_change_however_soon_the_end_comes() {
+    let (_kdc, _named, mut sidecar) = example();
+    let changes = (0..2000).fold(Changes::new(), |changes, number| {
+        changes.create(&Endpoint::a(&format!("h{number}.example.test"), &["192.0.2.1"]))
+    });
+    sidecar.apply_all(&changes);
+    sidecar.ask_to_end();
+    assert_eq!(sidecar.wait(Duration::from_secs(5)), Some(0));
+    assert_eq!(sidecar.logged("rcode=\"NOERROR\""), 4000);
+}

@@ -51,7 +51,7 @@ impl<F> Planning<F> {
 
     /// Plans some groups from what is known.
     pub(super) fn some(&mut self, zone: &ZoneName, desk: &mut Desk<'_, F>) -> Ahead<F> {
-        let is_certain = !desk.copies.contains_key(zone) || desk.confirmed.contains(zone);
+        let is_certain = !desk.copies.holds(zone) || desk.confirmed.contains(zone);
         let (mut steps, mut deemed) = (std::mem::take(&mut self.unpacked), Vec::new());
         let count = self.unplanned.len().min(PLANNED_AT_ONCE);
         for index in self.unplanned.drain(..count) {

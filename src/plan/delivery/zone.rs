@@ -203,7 +203,7 @@ impl<F: Failure> Zone<F> {
                 self.unproven.push((batch, Verdict::Denied(failure)));
             }
             // Without a copy there is nothing to plan anew from, and after a second failure no reason to believe it.
-            Fate::PrerequisiteFailed(failure) if self.last_try || !desk.copies.contains_key(&self.name) => {
+            Fate::PrerequisiteFailed(failure) if self.last_try || !desk.copies.holds(&self.name) => {
                 self.isolation.deny(Denied { batch, failure, denial: Denial::Prerequisite });
             }
             Fate::Unknown(failure) => {
@@ -251,7 +251,7 @@ impl<F: Failure> Zone<F> {
     /// Has it told what became of messages that nobody's word vouches for.
     fn confirm(&mut self, desk: &mut Desk<'_, F>) -> Option<Request> {
         let unproven = std::mem::take(&mut self.unproven);
-        if desk.copies.contains_key(&self.name) {
+        if desk.copies.holds(&self.name) {
             let address = desk.address(self.index);
             self.phase = Phase::Confirming(address.number, unproven);
             return Some(Request::Read(ReadId(address), self.name.clone()));
