@@ -273,6 +273,26 @@ impl Planned {
         }
     }
 
+    /// Deletes, then adds.
+    pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.deletes().into_iter().chain(self.adds())
+    }
+
+    /// Puts into a copy of the zone what was there before.
+    pub(super) fn undo_in(&self, contents: &mut ZoneContents) {
+        contents.remove_rrset(&self.name, self.rtype);
+        for rdata in &self.before {
+            contents.add(&self.name, self.rtype, self.ttl, rdata.clone());
+        }
+    }
+
+    /// The way back, with the TTL as it is now.
+    pub(super) fn taken_back(&self) -> Self {
+        let (before, after) = (self.after.clone(), self.before.clone());
+        let op = if after.is_empty() { Op::Delete } else { Op::Update };
+        Self { op, before, after, retimed: false, is_passing: false, at_unused_name: false, ..self.clone() }
+    }
+
     /// The deletion of its result.
     pub(super) fn reversed(&self) -> Self {
         let (before, after) = (self.after.clone(), Vec::new());

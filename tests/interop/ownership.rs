@@ -260,3 +260,28 @@ fn a_delegation_of_ours_its_glue_and_their_registry_txt_live_and_go_at_separate_
     }
     assert_eq!(named.axfr("example.test").len(), empty);
 }
+
+/// The text of a record at a zone's apex lies in the zone above, and goes there in a message of its own, ahead of the record's.
+#[test]
+fn a_registry_text_in_the_zone_above_does_not_stay_for_a_record_that_somebody_else_made_meanwhile() {
+    let kdc = Kdc::start();
+    let zones = ["example.test", "sub.example.test"];
+    let options = zones.into_iter().fold(Named::options().gss(&kdc), |options, zone| options.zone(Zone::granted(zone)));
+    let named = options.start();
+    let sidecar = Settings::keytab(&kdc, &named, &zones).start();
+    sidecar.records();
+    let apex = Endpoint::a("sub.example.test", &["192.0.2.1"]);
+    assert_eq!(apex.registry_txt().name, "a-sub.example.test");
+    named.nsupdate("update add sub.example.test 300 A 203.0.113.9");
+    assert_eq!(sidecar.apply(&Changes::new().create(&apex)), 500);
+    assert_eq!(sidecar.rejection("sub.example.test", "A")["cause"], "exists_unowned");
+    assert_eq!(named.answer("sub.example.test", "A"), ["203.0.113.9"]);
+    assert!(named.answer("a-sub.example.test", "TXT").is_empty(), "{}", sidecar.log());
+    // It was written ahead, and taken back.
+    assert_eq!(sidecar.logged("op=\"delete\""), 1, "{}", sidecar.log());
+    named.nsupdate("update delete sub.example.test A");
+    sidecar.records();
+    sidecar.apply_all(&Changes::new().create(&apex));
+    assert_eq!(named.answer("sub.example.test", "A"), ["192.0.2.1"]);
+    assert_eq!(named.answer("a-sub.example.test", "TXT").len(), 1);
+}

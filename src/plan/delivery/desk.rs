@@ -1,13 +1,15 @@
 //! What the zones of a delivery share.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::command::{Address, Command, Note};
 use super::ledger::{Ledger, Verdict};
 use super::window::Window;
+use super::withdrawal::withdrawal;
 use crate::dns::{ZoneContents, ZoneName};
-use crate::plan::{self, Batch, Copies, Indexed, Limits, Policy, Refusal};
+use crate::plan::{self, Batch, Copies, Indexed, Limits, Planned, Policy, Refusal, Step};
 
 /// Copies, ledger, and what is to be done next.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Desk<'a, F> {
     /// Goes out before anything new is asked.
     pub(super) outbox: VecDeque<Command>,
     pub(super) round: usize,
+    /// What takes back what groups have in vain; in the round behind the last.
+    withdrawals: BTreeMap<usize, Vec<Step>>,
     numbers: u64,
 }
 
@@ -34,6 +38,7 @@ impl<'a, F> Desk<'a, F> {
             window: Window::new(),
             outbox: VecDeque::new(),
             round: 0,
+            withdrawals: BTreeMap::new(),
             numbers: 0,
         }
     }
@@ -58,18 +63,65 @@ impl<'a, F> Desk<'a, F> {
         self.outbox.push_back(Command::Note(note));
     }
 
-    /// What a group does in this round; none when nothing is left to do.
-    pub(super) fn plan(&mut self, index: usize) -> Result<Option<Indexed>, Vec<Refusal>> {
+    /// Finds what is to be taken back; whether that is anything.
+    pub(super) fn has_withdrawals(&mut self) -> bool {
+        let of = |index| withdrawal(&self.ledger, index, &self.copies, &self.confirmed, self.policy);
+        let found = self.ledger.divided().map(|index| (index, of(index))).filter(|(_, steps)| !steps.is_empty());
+        self.withdrawals = found.collect();
+        // What was read before it is sent says nothing of it.
+        self.confirmed.clear();
+        !self.withdrawals.is_empty()
+    }
+
+    /// Groups that have something to do in this round in a zone.
+    pub(super) fn groups(&self, zone: &ZoneName) -> Vec<usize> {
+        let withdrawing = self.withdrawals.iter().filter(|(_, steps)| steps.iter().any(|step| step.zone == *zone));
+        withdrawing.map(|(index, _)| *index).chain(self.ledger.indices(zone, self.round)).collect()
+    }
+
+    /// What a group does in this round in a zone; none when nothing is left to do.
+    pub(super) fn plan(&mut self, index: usize, zone: &ZoneName) -> Result<Option<Indexed>, Vec<Refusal>> {
+        if let Some(steps) = self.withdrawals.get(&index) {
+            let step = steps.iter().find(|step| step.zone == *zone).filter(|step| self.is_to_do(step));
+            return Ok(step.map(|step| Indexed { group: index, step: Arc::new(step.clone()) }));
+        }
         let Some((group, part)) = self.ledger.part(index, self.round) else { return Ok(None) };
-        let step = plan::plan(group, part, &self.copies, self.policy)?;
+        let copies = self.copies_before(index);
+        let step = plan::plan(group, part, &copies, self.policy)?;
         // A registry TXT in another zone than its record's must not be written for a record that cannot be.
         for later in group.parts.iter().skip(self.round + 1) {
-            plan::plan(group, later, &self.copies, self.policy)?;
+            plan::plan(group, later, &copies, self.policy)?;
         }
-        if let Some(step) = &step {
-            self.ledger.accept(index, step);
+        let Some(step) = step.map(Arc::new) else { return Ok(None) };
+        self.ledger.accept(index, &step);
+        self.ledger.does(index, self.round, &step);
+        Ok(Some(Indexed { group: index, step }))
+    }
+
+    /// A text that was changed since stays as it is.
+    fn is_to_do(&self, withdrawal: &Step) -> bool {
+        let Some(copy) = self.copies.get(&withdrawal.zone).filter(|_| self.confirmed.contains(&withdrawal.zone)) else {
+            return true;
+        };
+        let held = |planned: &Planned| copy.rrset(&planned.name, planned.rtype).map(|held| held.rdata);
+        withdrawal.planned.iter().all(|planned| held(planned) == Some(planned.before.as_slice()))
+    }
+
+    /// The copies without what the group has written in the rounds before: its own text does not make a record its own.
+    fn copies_before(&self, index: usize) -> Cow<'_, Copies> {
+        let mut copies = Cow::Borrowed(&self.copies);
+        let mut steps: Vec<&Step> =
+            self.ledger.steps_before(index, self.round).flat_map(|step| step.portions()).collect();
+        steps.reverse();
+        for step in steps {
+            let Some(contents) = copies.get(&step.zone) else { continue };
+            let mut contents = Arc::clone(contents);
+            for planned in &step.planned {
+                planned.undo_in(Arc::make_mut(&mut contents));
+            }
+            copies.to_mut().insert(step.zone.clone(), contents);
         }
-        Ok(step.map(|step| Indexed { group: index, step: Arc::new(step) }))
+        copies
     }
 
     /// As few messages as the steps fit; groups that were rejected before go first, and alone.

@@ -1,10 +1,11 @@
 //! What became of each group.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::dns::ZoneName;
 use crate::plan::canonical::canonical_set;
-use crate::plan::{Change, Group, Part, Refusal, Step};
+use crate::plan::{Change, Group, Part, Planned, Refusal, Step};
 
 /// The groups of one apply, and what is known of each.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Ledger<F> {
     guessed: BTreeSet<usize>,
     /// Groups as they were asked, where what is accepted of DNS has become more since.
     asked: BTreeMap<usize, Group>,
+    /// What groups of several parts do in each round.
+    steps: BTreeMap<usize, BTreeMap<usize, Arc<Step>>>,
 }
 
 /// Why a group was not applied.
@@ -59,7 +62,15 @@ impl<F> Ledger<F> {
         let count = alone.len();
         let groups: Vec<Group> = alone.into_iter().chain(together).collect();
         let left = groups.iter().map(|group| group.parts.len()).collect();
-        Self { groups, alone: count, left, verdicts: BTreeMap::new(), guessed: BTreeSet::new(), asked: BTreeMap::new() }
+        Self {
+            groups,
+            alone: count,
+            left,
+            verdicts: BTreeMap::new(),
+            guessed: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            steps: BTreeMap::new(),
+        }
     }
 
     /// Every group as it was asked, with what became of it, and whether what it starts from was guessed anew.
@@ -117,12 +128,39 @@ impl<F> Ledger<F> {
     pub(super) fn accept(&mut self, index: usize, step: &Step) {
         let Some(group) = self.groups.get_mut(index).filter(|_| step.next.is_some()) else { return };
         self.asked.entry(index).or_insert_with(|| group.clone());
-        for planned in step.portions().flat_map(|portion| &portion.planned).filter(|planned| planned.is_passing) {
-            let state = canonical_set(planned.rtype, &planned.after);
-            let is_it = |change: &&mut Change| change.name == planned.name && change.rtype == planned.rtype;
-            let changes = group.parts.iter_mut().flat_map(|part| &mut part.changes);
-            changes.filter(is_it).for_each(|change| change.accepted.push(state.clone()));
+        accept(group, step.portions().flat_map(|portion| &portion.planned).filter(|planned| planned.is_passing));
+    }
+
+    /// Whatever became of a message, its result is no reason to take an RRset for somebody else's.
+    pub(super) fn accept_result(&mut self, index: usize, step: &Step) {
+        let Some(group) = self.groups.get_mut(index).filter(|group| group.parts.len() > 1) else { return };
+        self.asked.entry(index).or_insert_with(|| group.clone());
+        accept(group, step.portions().flat_map(|portion| &portion.planned));
+    }
+
+    /// This is what a group does in a round, and where it has others, what tells them from what was there before.
+    pub(super) fn does(&mut self, index: usize, round: usize, step: &Arc<Step>) {
+        if self.groups.get(index).is_some_and(|group| group.parts.len() > 1) {
+            self.steps.entry(index).or_default().insert(round, Arc::clone(step));
         }
+    }
+
+    /// What the group has done before a round.
+    pub(super) fn steps_before(&self, index: usize, round: usize) -> impl Iterator<Item = &Arc<Step>> {
+        self.steps.get(&index).into_iter().flat_map(move |steps| steps.range(..round)).map(|(_, step)| step)
+    }
+
+    /// A group that failed when some of its parts were done, and what it had done.
+    pub(super) fn failed_after(&self, index: usize) -> Option<(&Group, Vec<&Arc<Step>>)> {
+        let group = self.groups.get(index).filter(|_| self.verdicts.contains_key(&index))?;
+        let done = group.parts.len() - self.left.get(index)?;
+        let steps: Vec<_> = self.steps_before(index, done).collect();
+        (!steps.is_empty()).then_some((group, steps))
+    }
+
+    /// The groups that have several parts.
+    pub(super) fn divided(&self) -> impl Iterator<Item = usize> {
+        self.groups.iter().enumerate().filter(|(_, group)| group.parts.len() > 1).map(|(index, _)| index)
     }
 
     /// A part of the group is as desired.
@@ -135,5 +173,15 @@ impl<F> Ledger<F> {
     /// The first verdict stands.
     pub(super) fn fail(&mut self, index: usize, verdict: Verdict<F>) {
         self.verdicts.entry(index).or_insert(verdict);
+    }
+}
+
+/// From now on these results may be ours.
+fn accept<'a>(group: &mut Group, planned: impl Iterator<Item = &'a Planned>) {
+    for planned in planned {
+        let state = canonical_set(planned.rtype, &planned.after);
+        let is_it = |change: &&mut Change| change.name == planned.name && change.rtype == planned.rtype;
+        let changes = group.parts.iter_mut().flat_map(|part| &mut part.changes);
+        changes.filter(is_it).for_each(|change| change.accepted.push(state.clone()));
     }
 }

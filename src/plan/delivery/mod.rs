@@ -13,6 +13,7 @@ mod readback;
 #[cfg(test)]
 mod tests;
 mod window;
+mod withdrawal;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -62,10 +63,11 @@ impl<'a, F: Failure> Delivery<'a, F> {
                 self.desk.outbox.push_back(Command::Ask(request));
             } else if self.desk.outbox.is_empty() {
                 let is_over = self.zones.iter().all(Zone::is_finished);
-                if !is_over || self.desk.round + 1 >= self.desk.ledger.rounds() {
+                let (next, rounds) = (self.desk.round + 1, self.desk.ledger.rounds());
+                if !is_over || next > rounds || (next == rounds && !self.desk.has_withdrawals()) {
                     return None;
                 }
-                self.start(self.desk.round + 1);
+                self.start(next);
             }
         }
     }
@@ -82,7 +84,8 @@ impl<'a, F: Failure> Delivery<'a, F> {
         self.start(0);
     }
 
-    /// The parts of a group follow each other, so that a round begins when the one before is at its end everywhere.
+    /// The parts of a group follow each other, so that a round begins when the one before is at its end everywhere. In the
+    /// one behind the last, what was written in vain is taken back.
     fn start(&mut self, round: usize) {
         self.desk.round = round;
         let zones = self.desk.ledger.zones().into_iter().enumerate();

@@ -55,7 +55,7 @@ impl<F> Planning<F> {
         let (mut steps, mut deemed) = (std::mem::take(&mut self.unpacked), Vec::new());
         let count = self.unplanned.len().min(PLANNED_AT_ONCE);
         for index in self.unplanned.drain(..count) {
-            match desk.plan(index) {
+            match desk.plan(index, zone) {
                 Ok(Some(step)) => steps.push(step),
                 // What the copy says may be old.
                 Ok(None) | Err(_) if !is_certain => deemed.push(index),

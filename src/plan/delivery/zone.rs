@@ -107,7 +107,7 @@ impl<F: Failure> Zone<F> {
             match &mut self.phase {
                 Phase::Waiting => {
                     self.must_read_back = self.must_read_back(desk);
-                    self.planning = Planning::of(desk.ledger.indices(&self.name, desk.round));
+                    self.planning = Planning::of(desk.groups(&self.name));
                     self.phase = Phase::Sending;
                 }
                 Phase::Sending => return self.next_message(desk),
@@ -214,6 +214,7 @@ impl<F: Failure> Zone<F> {
                 if self.lost >= GIVE_UP_AFTER_LOST {
                     self.given_up = Some(failure.clone());
                 }
+                batch.steps.iter().for_each(|step| desk.ledger.accept_result(step.group, &step.step));
                 if self.last_try {
                     desk.note(Note::Doubt(self.name.clone()));
                     self.unproven.push((batch, Verdict::Denied(failure)));
@@ -334,7 +335,7 @@ impl<F: Failure> Zone<F> {
         }
         let mut steps = Vec::new();
         for index in std::mem::take(&mut self.deemed) {
-            match desk.plan(index) {
+            match desk.plan(index, &self.name) {
                 Ok(Some(step)) => steps.push(step),
                 Ok(None) => desk.ledger.done(index),
                 // What is sent beside it may make room for it.
@@ -356,13 +357,13 @@ impl<F: Failure> Zone<F> {
             guilty.keys().for_each(|index| desk.ledger.guess_anew(*index));
         }
         let (mut steps, mut unanswered, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
-        for index in desk.ledger.indices(&self.name, desk.round) {
+        for index in desk.groups(&self.name) {
             let guilty = guilty.remove(&index);
             let is_deemed = deemed.contains(&index);
             if guilty.is_none() && !doubtful.contains_key(&index) && !is_deemed {
                 continue;
             }
-            match (desk.plan(index), guilty) {
+            match (desk.plan(index, &self.name), guilty) {
                 (Err(refusals), _) => desk.ledger.fail(index, Verdict::Refused(refusals)),
                 (Ok(None), _) => desk.ledger.done(index),
                 (Ok(Some(step)), Some(guilty)) if !is_read => doubts.push(Doubt::Guilty(step, guilty)),
