@@ -1,6 +1,6 @@
 //! One apply: does what the delivery asks for, tells it what came of that, and logs and counts what was changed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,12 +9,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, info, info_span, warn};
+use tracing::{Instrument as _, Span, info_span, warn};
 
 use super::authority::{Authority, Seen};
 use super::memory::Memory;
 use super::service::now;
 use super::status::{ChangeEntry, History, Rejection, seconds};
+use super::untold::Untold;
 use super::{Cause, Failure};
 use crate::api::Changes;
 use crate::dns::{Name, ZoneContents, ZoneName};
@@ -60,14 +61,6 @@ pub(super) struct Changed {
     pub(super) untold: Untold,
 }
 
-/// Steps that are done, and that are told in the log when nobody waits for something else.
-#[derive(Debug, Default)]
-pub(super) struct Untold {
-    steps: VecDeque<(Span, Arc<Step>)>,
-    server: String,
-    dry_run: bool,
-}
-
 /// What came of an apply.
 #[derive(Debug)]
 pub(super) struct Applied {
@@ -79,7 +72,7 @@ pub(super) struct Applied {
 
 impl<'a, A: Authority> Apply<'a, A> {
     pub(super) fn new(means: Means<'a, A>, pin: A::Pin) -> Self {
-        let untold = Untold { steps: VecDeque::new(), server: String::new(), dry_run: means.dry_run };
+        let untold = Untold::new(means.dry_run);
         Self { means, pin, changed: Changed { untold, ..Changed::default() } }
     }
 
@@ -288,44 +281,6 @@ impl<A: Authority> Means<'_, A> {
             Ok(contents) => Ok(Some(contents)),
             Err(failure) if failure.cause == Cause::Deadline => Err(failure),
             Err(_) => Ok(None),
-        }
-    }
-}
-
-impl Untold {
-    fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
-    /// Keeps a step under the span that it was done in.
-    fn keep(&mut self, step: &Arc<Step>, server: String) {
-        if self.server != server {
-            self.tell(usize::MAX);
-            self.server = server;
-        }
-        self.steps.push_back((Span::current(), Arc::clone(step)));
-    }
-
-    /// Tells so many steps, in the order in which they were done.
-    pub(super) fn tell(&mut self, most: usize) {
-        let count = self.steps.len().min(most);
-        for (span, step) in self.steps.drain(..count) {
-            span.in_scope(|| tell(&step, &self.server, self.dry_run));
-        }
-    }
-}
-
-fn tell(step: &Step, server: &str, dry_run: bool) {
-    for (name, rtype, owner) in &step.kept {
-        warn!(%name, r#type = %rtype, owner, "stays: its registry TXT names another owner too, and only our text went");
-    }
-    for Planned { name, rtype, op, .. } in &step.planned {
-        if dry_run {
-            info!(zone = %step.zone, %name, r#type = %rtype, op = op.label(), server, "printed, not sent");
-        } else {
-            info!(
-                zone = %step.zone, %name, r#type = %rtype, op = op.label(), server, rcode = "NOERROR", "changed"
-            );
         }
     }
 }

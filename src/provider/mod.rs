@@ -20,6 +20,7 @@ mod service;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 pub use failure::{Cause, Failure, chain};
 pub(crate) use list::off_the_runtime;

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, warn};
 
-use super::apply::{Applied, Apply, Means, Untold};
+use super::apply::{Applied, Apply, Means};
 use super::authority::Authority;
 use super::keep_alive::Keeper;
 use super::list::{Lists, off_the_runtime};
 use super::memory::Memory;
 use super::status::{CredentialStatus, History, RecordKey, Rejection, Status, StatusEntry, seconds};
+use super::untold::Untold;
 use super::{Cause, Failure, Provider};
 use crate::api::{Changes, DomainFilter, Endpoint};
 use crate::config::{KeepAlive, ReadMode};
