@@ -18,8 +18,9 @@ use external_dns_rfc2136_webhook::telemetry::Telemetry;
 
 /// `EX_CONFIG` of sysexits.h.
 const BAD_CONFIGURATION: u8 = 78;
-/// Requests wait for name servers and not for processors; more threads would only cost memory.
-const WORKERS: usize = 2;
+/// Requests wait for name servers and not for processors, and what takes long runs beside the runtime. A second thread
+/// would have to be woken in the middle of most requests.
+const WORKERS: usize = 1;
 /// Longest wait for threads at the end.
 const LAST_THREADS: Duration = Duration::from_secs(1);
 

@@ -21,3 +21,11 @@ pub struct Changes {
     #[serde(alias = "Delete", deserialize_with = "nulls_dropped")]
     pub delete: Vec<Endpoint>,
 }
+
+impl Changes {
+    /// How many endpoints they name.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        [&self.create, &self.update_old, &self.update_new, &self.delete].into_iter().map(Vec::len).sum()
+    }
+}

@@ -63,6 +63,13 @@ pub struct Grouped {
     pub left_out: Vec<Refusal>,
 }
 
+impl Grouped {
+    /// The changes of the groups, to be supplemented.
+    pub fn changes_mut(&mut self) -> impl Iterator<Item = &mut Change> {
+        self.groups.iter_mut().flat_map(|group| &mut group.parts).flat_map(|part| &mut part.changes)
+    }
+}
+
 /// Groups changes by owner name and `ownedRecord` label.
 #[must_use]
 pub fn group(mut changes: Vec<Change>, policy: &Policy) -> Grouped {

@@ -26,7 +26,10 @@ struct Entry {
 
 impl UnknownFates {
     /// Lets the changes start from any value that an earlier update of theirs may have left.
-    pub fn accept(&self, changes: &mut [Change]) {
+    pub fn accept<'a>(&self, changes: impl IntoIterator<Item = &'a mut Change>) {
+        if self.0.is_empty() {
+            return;
+        }
         for change in changes {
             change.accepted = self.0.get(&key(change)).map(|entry| entry.values.clone()).unwrap_or_default();
         }

@@ -21,7 +21,7 @@ use crate::api::Changes;
 use crate::dns::{Name, ZoneContents, ZoneName};
 use crate::metrics::Metrics;
 use crate::plan::delivery::{self, Command, Delivery, Fate, Note, Outcome, Request};
-use crate::plan::{self, Batch, Copies, Planned, Policy, Step};
+use crate::plan::{self, Batch, Copies, Grouped, Planned, Policy, Refusal, Step};
 
 /// A question that is not answered is asked so often.
 const QUESTIONS: usize = 3;
@@ -61,6 +61,20 @@ pub(super) struct Changed {
     pub(super) untold: Untold,
 }
 
+/// What an apply is asked for, as far as the request alone tells.
+#[derive(Debug)]
+pub(super) struct Asked {
+    grouped: Grouped,
+    refused: Vec<Refusal>,
+}
+
+impl Asked {
+    pub(super) fn of(changes: &Changes, policy: &Policy) -> Self {
+        let (changes, refused) = plan::intake(changes, policy);
+        Self { grouped: plan::group(changes, policy), refused }
+    }
+}
+
 /// What came of an apply.
 #[derive(Debug)]
 pub(super) struct Applied {
@@ -77,13 +91,12 @@ impl<'a, A: Authority> Apply<'a, A> {
     }
 
     /// Applies what can be applied.
-    pub(super) async fn run(mut self, changes: &Changes, memory: &mut Memory, now: SystemTime) -> Applied {
+    pub(super) async fn run(mut self, asked: Asked, memory: &mut Memory, now: SystemTime) -> Applied {
         let policy = self.means.policy;
-        let (mut changes, refused) = plan::intake(changes, policy);
+        let Asked { mut grouped, refused } = asked;
         memory.unknown_fates.expire(now);
-        memory.unknown_fates.accept(&mut changes);
-        let grouped = plan::group(changes, policy);
-        for plan::Refusal { name, rtype, reason, .. } in &grouped.left_out {
+        memory.unknown_fates.accept(grouped.changes_mut());
+        for Refusal { name, rtype, reason, .. } in &grouped.left_out {
             warn!(name, r#type = rtype, "left out: {reason}");
         }
         let copy = |zone: &ZoneName| Some((zone.clone(), self.means.authority.copy(&self.pin, zone)?));

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, warn};
 
-use super::apply::{Applied, Apply, Means};
+use super::apply::{Applied, Apply, Asked, Means};
 use super::authority::Authority;
 use super::keep_alive::Keeper;
 use super::list::{Lists, off_the_runtime};
@@ -33,6 +33,9 @@ const READING: f64 = 5.0 / 6.0;
 
 /// Longest wait at the end for an apply whose caller has left, and for the log.
 const LAST_APPLY: Duration = Duration::from_secs(1);
+
+/// So many endpoints are read and grouped in less than a millisecond, and where they are.
+const FEW_CHANGES: usize = 200;
 
 /// Zones that are read side by side.
 const ZONES_AT_ONCE: usize = 4;
@@ -233,9 +236,22 @@ impl<A: Authority> Inner<A> {
         }
     }
 
+    /// What is asked, beside the runtime where that takes long.
+    async fn asked(self: &Arc<Self>, changes: Changes) -> Result<Asked, Failure> {
+        if changes.count() <= FEW_CHANGES {
+            return Ok(Asked::of(&changes, &self.settings.policy));
+        }
+        let inner = Arc::clone(self);
+        off_the_runtime(move || Asked::of(&changes, &inner.settings.policy)).await
+    }
+
     /// One apply, in its turn.
-    async fn apply(&self, changes: &Changes) -> (Result<Vec<Rejection>, Failure>, Untold) {
+    async fn apply(self: &Arc<Self>, changes: Changes) -> (Result<Vec<Rejection>, Failure>, Untold) {
         let deadline = self.deadline();
+        let asked = match self.asked(changes).await {
+            Ok(asked) => asked,
+            Err(failure) => return (Err(failure), Untold::default()),
+        };
         let Ok(mut memory) = timeout_at(deadline, self.memory.lock()).await else {
             return (Err(Failure::new(Cause::Deadline, "another apply is still under way")), Untold::default());
         };
@@ -246,7 +262,7 @@ impl<A: Authority> Inner<A> {
         let (authority, policy, metrics) = (&self.authority, &self.settings.policy, self.metrics.as_ref());
         let dry_run = self.settings.dry_run;
         let means = Means { authority, policy, metrics, dry_run, deadline, stop: &self.stop };
-        let Applied { outcome, changed } = Apply::new(means, pin).run(changes, &mut memory, now()).await;
+        let Applied { outcome, changed } = Apply::new(means, pin).run(asked, &mut memory, now()).await;
         let now = now();
         let mut state = self.state();
         state.last_apply.extend(changed.zones.into_iter().map(|zone| (zone, now)));
@@ -356,7 +372,7 @@ impl<A: Authority> Provider for Service<A> {
         let inner = self.0.clone();
         let (answer, answered) = oneshot::channel();
         let apply = async move {
-            let (outcome, mut untold) = inner.apply(&changes).await;
+            let (outcome, mut untold) = inner.apply(changes).await;
             // Whoever has left is told nothing, and whoever waits is told before the log is.
             let _ = answer.send(outcome);
             yield_now().await;

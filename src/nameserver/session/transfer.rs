@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::yield_now;
 use tracing::Instrument as _;
 
 use super::super::clock;
@@ -128,6 +129,8 @@ impl Session {
                 }
                 Progress::More(waiting) => transfer = waiting,
             }
+            // A message may be large, and the next one there already: others have their turn between two.
+            yield_now().await;
             (connection, octets) = match connection.receive(id).await {
                 Ok(next) => next,
                 Err(Fault::Closed) => return Err(transfer.cut_off().into()),
