@@ -44,7 +44,7 @@ const PER_MESSAGE_IN_TREE: usize = 50;
 /// The server that is not on this machine.
 const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// What can be measured by itself.
-const PARTS: [&str; 7] = ["start", "idle", "apply", "far", "ceiling", "one", "read"];
+const PARTS: [&str; 7] = ["start", "one", "apply", "far", "ceiling", "idle", "read"];
 
 fn main() {
     let wish = Wish::read();
@@ -53,8 +53,9 @@ fn main() {
     if wish.wants("start") {
         bench.start();
     }
-    if wish.wants("idle") {
-        bench.idle(zones);
+    // What takes a millisecond comes first: a virtual machine may get less of its processor after some busy minutes.
+    if wish.wants("one") {
+        zones.iter().for_each(|(zone, records)| bench.apply_one(zone, *records));
     }
     let near = bench.named.socket();
     if wish.wants("apply") {
@@ -71,8 +72,8 @@ fn main() {
     if wish.wants("ceiling") {
         bench.ceiling(if wish.is_quick { 1_000 } else { 10_000 });
     }
-    if wish.wants("one") {
-        zones.iter().for_each(|(zone, records)| bench.apply_one(zone, *records));
+    if wish.wants("idle") {
+        bench.idle(zones);
     }
     if wish.wants("read") {
         zones.iter().for_each(|(zone, records)| bench.read(zone, *records));
