@@ -2,8 +2,7 @@
 
 use super::reader::Reader;
 use super::{Ldap, ReadMode, VariableError, hosts, value};
-use crate::dns::ServerAddress;
-use crate::dns::ServerSource;
+use crate::dns::{ServerAddress, ServerSource};
 
 const MODE: &str = "RFC2136_READ";
 const HOST: &str = "RFC2136_LDAP_HOST";

@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use crate::dns::WireReader;
-use crate::dns::{Name, NameError, Rdata, RecordType, Ttl, WireError, ZoneName};
+use crate::dns::{Name, NameError, Rdata, RecordType, Ttl, WireError, WireReader, ZoneName};
 
 /// The only version there is.
 const VERSION: u8 = 5;

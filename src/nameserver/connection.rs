@@ -12,9 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::error::Fault;
 use super::tls::Tls;
 use crate::dial::{DialError, dial};
-use crate::dns::HEADER_OCTETS;
-use crate::dns::ServerAddress;
-use crate::dns::WireReader;
+use crate::dns::{HEADER_OCTETS, ServerAddress, WireReader};
 
 /// The response bit, in the third octet of the header.
 const QR: u8 = 0x80;

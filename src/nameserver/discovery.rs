@@ -12,8 +12,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::error::Fault;
 use super::session::random_id;
-use crate::dns::WireReader;
-use crate::dns::{Message, Name, NameError, Query, Rcode, RecordType, ServerAddress, WireError};
+use crate::dns::{Message, Name, NameError, Query, Rcode, RecordType, ServerAddress, WireError, WireReader};
 
 /// Where a domain's controllers are listed: first as AD does it, then as every LDAP domain does (FreeIPA).
 const SERVICES: [&str; 2] = ["_ldap._tcp.dc._msdcs", "_ldap._tcp"];

@@ -8,10 +8,10 @@ use crate::dns::{ZoneContents, ZoneName};
 
 /// What was last read of each zone. A zone that is not there is unknown: the caller's old values stand in.
 #[derive(Debug, Clone, Default)]
-pub struct Copies(BTreeMap<ZoneName, Copy>);
+pub struct Copies(BTreeMap<ZoneName, Known>);
 
 #[derive(Debug, Clone)]
-struct Copy {
+struct Known {
     contents: Arc<ZoneContents>,
     /// Found once for all that is planned against the contents.
     infrastructure: Infrastructure,
@@ -27,17 +27,17 @@ impl Copies {
     /// What a zone holds.
     #[must_use]
     pub fn get(&self, zone: &ZoneName) -> Option<&Arc<ZoneContents>> {
-        self.0.get(zone).map(|copy| &copy.contents)
+        self.0.get(zone).map(|known| &known.contents)
     }
 
     /// What each zone holds.
     pub fn contents(&self) -> impl Iterator<Item = &Arc<ZoneContents>> {
-        self.0.values().map(|copy| &copy.contents)
+        self.0.values().map(|known| &known.contents)
     }
 
     /// What of it keeps the zone going.
     pub(super) fn infrastructure(&self, zone: &ZoneName) -> Option<&Infrastructure> {
-        self.0.get(zone).map(|copy| &copy.infrastructure)
+        self.0.get(zone).map(|known| &known.infrastructure)
     }
 
     pub(super) fn holds(&self, zone: &ZoneName) -> bool {
@@ -46,7 +46,7 @@ impl Copies {
 
     pub(super) fn insert(&mut self, zone: ZoneName, contents: Arc<ZoneContents>) {
         let infrastructure = Infrastructure::of(&contents);
-        self.0.insert(zone, Copy { contents, infrastructure });
+        self.0.insert(zone, Known { contents, infrastructure });
     }
 
     pub(super) fn remove(&mut self, zone: &ZoneName) {

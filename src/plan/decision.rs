@@ -14,8 +14,7 @@ use super::protected::Infrastructure;
 use super::reason::Reason;
 use super::registry::{Pattern, describe, registry_after, speaks_for};
 use super::step::{Op, Planned};
-use crate::dns::RrsetRef;
-use crate::dns::{Name, Rdata, RecordType, ServerProfile, Ttl, ZoneContents, ZoneName};
+use crate::dns::{Name, Rdata, RecordType, RrsetRef, ServerProfile, Ttl, ZoneContents, ZoneName};
 
 /// What a part is planned against.
 pub(super) struct View<'a> {

@@ -10,8 +10,7 @@ use super::ownership::{Claim, claim};
 use super::protected::host;
 use super::reason::Reason;
 use super::registry::{may_speak_for, owned_candidates};
-use crate::dns::RrsetRef;
-use crate::dns::{Name, RecordType, Rrset, Ttl, ZoneContents, ZoneName};
+use crate::dns::{Name, RecordType, Rrset, RrsetRef, Ttl, ZoneContents, ZoneName};
 
 const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 

@@ -16,8 +16,7 @@ use super::reason::{Reason, Refusal};
 use super::registry::{may_speak_for, owned_candidates};
 use super::step::plan;
 use crate::api::Changes;
-use crate::dns::RrsetRef;
-use crate::dns::{Name, RecordType, Ttl, Update};
+use crate::dns::{Name, RecordType, RrsetRef, Ttl, Update};
 
 /// A record set at a name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,7 @@ use super::listing;
 use super::ownership::{Claim, claim};
 use super::registry::{may_speak_for, owned_candidates};
 use crate::api::Endpoint;
-use crate::dns::RrsetRef;
-use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, Update, ZoneContents, ZoneName};
+use crate::dns::{Name, Operation, Prerequisite, Rdata, RecordType, RrsetRef, Update, ZoneContents, ZoneName};
 
 pub use pace::{Basis, Pace};
 pub use schedule::{Due, Kept, Schedule};

@@ -10,8 +10,7 @@ use super::canonical::canonical_targets;
 use super::hidden::{Hiding, Shown};
 use super::protected::Infrastructure;
 use crate::api::Endpoint;
-use crate::dns::{Name, ZoneContents, ZoneName};
-use crate::dns::{Page, RrsetRef};
+use crate::dns::{Name, Page, RrsetRef, ZoneContents, ZoneName};
 
 /// The list of one zone as it was last written, each page as a `T`.
 #[derive(Debug)]

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::canonical::canonical_name;
-use crate::dns::WireReader;
-use crate::dns::{Name, Rdata, RecordType, ZoneContents, ZoneName, ZoneSet};
+use crate::dns::{Name, Rdata, RecordType, WireReader, ZoneContents, ZoneName, ZoneSet};
 
 /// Active Directory's own subtrees.
 const SUBTREES: [&str; 4] = ["_msdcs", "_sites", "domaindnszones", "forestdnszones"];

@@ -162,7 +162,7 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
         zone: part.zone.clone(),
         prerequisites,
         above,
-        operations: planned.iter().flat_map(Planned::deletes).chain(planned.iter().flat_map(Planned::adds)).collect(),
+        operations: operations(&planned),
         kept: part.changes.iter().filter_map(kept).collect(),
         planned,
         next: None,
@@ -182,6 +182,11 @@ pub fn plan(group: &Group, part: &Part, copies: &Copies, policy: &Policy) -> Res
         return Err(culprit.map(|culprit| group.refuse(culprit, &reason)).unwrap_or_default());
     }
     Ok(Some(fit(step, may_divide, policy)))
+}
+
+/// Deletes, then adds.
+pub(super) fn operations(planned: &[Planned]) -> Vec<Operation> {
+    planned.iter().flat_map(Planned::deletes).chain(planned.iter().flat_map(Planned::adds)).collect()
 }
 
 /// What hides everything below its name: a delegation, and a DNAME.
@@ -271,11 +276,6 @@ impl Planned {
             Prerequisite::RrsetEquals(rrset) => *rrset.name() == self.name && rrset.rtype() == self.rtype,
             _ => false,
         }
-    }
-
-    /// Deletes, then adds.
-    pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
-        self.deletes().into_iter().chain(self.adds())
     }
 
     /// Puts into a copy of the zone what was there before.

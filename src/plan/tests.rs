@@ -164,6 +164,7 @@ fn reasons(outcome: &Applied) -> Vec<&Reason> {
 mod defects;
 mod hidden;
 mod loops;
+mod quarantine;
 mod rules;
 mod texts;
 

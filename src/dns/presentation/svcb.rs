@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::fields::Fields;
 use super::{TargetError, text};
-use crate::dns::WireError;
-use crate::dns::WireReader;
+use crate::dns::{WireError, WireReader};
 
 /// Service parameter keys that have names (RFC 9460 §14.3.2); `keyN` for all others.
 const KEYS: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::dns::WireReader;
-use crate::dns::{Rdata, WireError};
+use crate::dns::{Rdata, WireError, WireReader};
 
 /// A character-string holds at most this many octets.
 const MAX_STRING: usize = 255;

@@ -1,8 +1,6 @@
 //! The TSIG record: its octets, and how it is put on and taken off a message (RFC 8945 §4).
 
-use crate::dns::WireReader;
-use crate::dns::{HEADER_OCTETS, Rcode};
-use crate::dns::{Name, RecordType, WireError};
+use crate::dns::{HEADER_OCTETS, Name, Rcode, RecordType, WireError, WireReader};
 
 /// From this value on, an octet where a label starts is a pointer (RFC 1035 §4.1.4).
 const POINTER: u8 = 0xc0;

@@ -5,8 +5,7 @@ use thiserror::Error;
 use super::record::{Tsig, length, split};
 use super::transaction::{Proof, check_time, difference, reported};
 use super::{Flaw, Mac, MacInput, Transaction, Verified};
-use crate::dns::Message;
-use crate::dns::WireError;
+use crate::dns::{Message, WireError};
 
 /// Most messages in a row that may be unsigned (RFC 8945 §5.3.1).
 const MAX_UNSIGNED: usize = 99;

@@ -2,8 +2,7 @@
 
 use super::Mac;
 use super::record::{Tsig, length, split};
-use crate::dns::Name;
-use crate::dns::Rcode;
+use crate::dns::{Name, Rcode};
 
 /// A request as a server sees it.
 pub(crate) struct Received {

@@ -2,9 +2,7 @@
 
 use super::record::{Tsig, length, split};
 use super::{Answer, Flaw, Mac, MacInput, Stream, TsigError, Verified};
-use crate::dns::WireReader;
-use crate::dns::{Message, Rcode};
-use crate::dns::{Name, WireError};
+use crate::dns::{Message, Name, Rcode, WireError, WireReader};
 
 /// A signed request that waits for its answer; nothing else can verify that.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ impl<'a, F> Desk<'a, F> {
     }
 
     /// Finds what is to be taken back; whether that is anything.
-    pub(super) fn has_withdrawals(&mut self) -> bool {
+    pub(super) fn find_withdrawals(&mut self) -> bool {
         let of = |index| withdrawal(&self.ledger, index, &self.copies, &self.confirmed, self.policy);
         let found = self.ledger.divided().map(|index| (index, of(index))).filter(|(_, steps)| !steps.is_empty());
         self.withdrawals = found.collect();

@@ -64,7 +64,7 @@ impl<'a, F: Failure> Delivery<'a, F> {
             } else if self.desk.outbox.is_empty() {
                 let is_over = self.zones.iter().all(Zone::is_finished);
                 let (next, rounds) = (self.desk.round + 1, self.desk.ledger.rounds());
-                if !is_over || next > rounds || (next == rounds && !self.desk.has_withdrawals()) {
+                if !is_over || next > rounds || (next == rounds && !self.desk.find_withdrawals()) {
                     return None;
                 }
                 self.start(next);

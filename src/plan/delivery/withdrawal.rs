@@ -9,7 +9,7 @@ use crate::dns::ZoneName;
 use crate::plan::canonical::canonical_set;
 use crate::plan::intake::{Change, Kind};
 use crate::plan::registry::speaks_for;
-use crate::plan::step::{Planned, Step, exactly};
+use crate::plan::step::{Planned, Step, exactly, operations};
 use crate::plan::{Copies, Group, Policy};
 
 /// What takes back the texts that a group has in vain; one step for each zone.
@@ -59,7 +59,7 @@ fn taken_back(step: &Step, texts: &[&Change], policy: &Policy) -> Option<Step> {
         zone: step.zone.clone(),
         prerequisites: if policy.prerequisites { planned.iter().map(guard).collect() } else { Vec::new() },
         above: BTreeSet::new(),
-        operations: planned.iter().flat_map(Planned::operations).collect(),
+        operations: operations(&planned),
         kept: Vec::new(),
         next: None,
         planned,
